@@ -81,6 +81,8 @@ export type IrInsn =
   | { readonly op: "store"; readonly space: Space; readonly width: 1 | 2 | 4 | 8; readonly base: ValueId; readonly offset: number; readonly value: ValueId; readonly origin: Origin }
   /** Adds atomically to the 4- or 8-byte place at base + offset; the old value is not fetched. */
   | { readonly op: "atomicAdd"; readonly width: 4 | 8; readonly base: ValueId; readonly offset: number; readonly value: ValueId; readonly origin: Origin }
+  /** The bytes between two packet places: `to` (an "end" or "pkt") minus `from` (a "pkt"). */
+  | { readonly op: "distance"; readonly id: ValueId; readonly type: "i64"; readonly from: ValueId; readonly to: ValueId; readonly origin: Origin }
   /** The address of a stack slot. */
   | { readonly op: "slot"; readonly id: ValueId; readonly type: "mem"; readonly slot: number; readonly origin: Origin }
   /** The handle of a map. */
@@ -173,6 +175,8 @@ export function operandsOf(insn: IrInsn): readonly ValueId[] {
       return [insn.base];
     case "index":
       return [insn.base, insn.index];
+    case "distance":
+      return [insn.from, insn.to];
     case "store":
     case "atomicAdd":
       return [insn.base, insn.value];
@@ -236,6 +240,8 @@ export function mapOperands(insn: IrInsn, f: (value: ValueId) => ValueId): IrIns
       return { ...insn, base: f(insn.base) };
     case "index":
       return { ...insn, base: f(insn.base), index: f(insn.index) };
+    case "distance":
+      return { ...insn, from: f(insn.from), to: f(insn.to) };
     case "store":
     case "atomicAdd":
       return { ...insn, base: f(insn.base), value: f(insn.value) };
