@@ -4,7 +4,8 @@
 
 import koffi from "koffi";
 import { KernelMap, KernelProgram, LoadError } from "./bpf.ts";
-import { lastErrno, libc, memoryAt, onCloseAll } from "./native.ts";
+import { checked, lastErrno, libc, memoryAt, onCloseAll } from "./native.ts";
+import type { VethEnd } from "./netns.ts";
 
 type Pointer = object;
 
@@ -36,6 +37,7 @@ function bind() {
     objectBtf: lib.func("void *bpf_object__btf(void *object)"),
     btfFind: lib.func("int btf__find_by_name_kind(void *btf, const char *name, uint32 kind)"),
     btfType: lib.func("void *btf__type_by_id(void *btf, uint32 id)"),
+    attach: lib.func("int bpf_xdp_attach(int ifindex, int fd, uint32 flags, void *options)"),
     btfName: lib.func("const char *btf__name_by_offset(void *btf, uint32 offset)"),
   };
 }
@@ -235,4 +237,16 @@ function loadOpened(
     },
     close,
   };
+}
+
+/** How a program is attached: in the driver, or in the kernel's generic path behind it. */
+export type AttachMode = "native" | "generic";
+
+/** Attaches a program to one end of a veth pair (fd -1 detaches). It goes when the device goes. */
+export function attachXdp(end: VethEnd, programFd: number, mode: AttachMode = "native"): void {
+  const flags = mode === "native" ? 4 : 2;
+  end.netns.enter(() => {
+    const result = library().attach(end.ifindex, programFd, flags, null) as number;
+    checked(`attach to ${end.device} (${mode}): ${log.join("")}`, result);
+  });
 }

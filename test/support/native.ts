@@ -65,6 +65,11 @@ export function memoryAt(pointer: unknown, sizeBytes: number): Uint8Array {
   return new Uint8Array(koffi.view(pointer, sizeBytes));
 }
 
+/** The address a pointer from C stands for. */
+export function addressOf(pointer: unknown): bigint {
+  return koffi.address(pointer);
+}
+
 const open = new Set<() => void>();
 
 /** Remembers how to close something; the result closes it once and forgets it. */
