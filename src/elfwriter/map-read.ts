@@ -1,0 +1,116 @@
+// Finds the maps of an object file: as `.maps` and its BTF describe them, or by their symbols' names alone where there is no
+// BTF. Trusts nothing and stays linear: a definition that many maps share is read once. Knows no instructions.
+// Source: libbpf src/libbpf.c (parse_btf_map_def).
+
+import { mapKindByNumber } from "../bpf/maps.ts";
+import { type DecodedBtf, type DecodedType, decodedSize, skipModifiers } from "./btf-decode.ts";
+import { symbolType } from "./elf-format.ts";
+import type { ObjectMap, ObjectSection, ObjectSymbol } from "./object-file.ts";
+
+type Definition = Omit<ObjectMap, "name">;
+
+const unknown: Definition = {
+  type: null,
+  kind: null,
+  maxEntries: null,
+  flags: 0,
+  pinned: false,
+  keyBytes: null,
+  valueBytes: null,
+  keyType: null,
+  valueType: null,
+  inner: null,
+};
+
+/** The maps of a file in the order of their places; null when a definition in .maps isn't one. */
+export function readMaps(
+  sections: readonly ObjectSection[],
+  symbols: readonly ObjectSymbol[],
+  btf: DecodedBtf | null,
+): readonly ObjectMap[] | null {
+  const described = btf?.types.find((type) => type.kind === "section" && type.name === ".maps");
+  if (btf === null || described?.kind !== "section") {
+    const isMap = (symbol: ObjectSymbol): boolean =>
+      symbol.type !== symbolType.section && (symbol.section?.name === ".maps" || symbol.section?.name === "maps");
+    return symbols.filter(isMap).map((symbol) => ({ name: symbol.name, ...unknown }));
+  }
+  if (!sections.some((section) => section.name === ".maps")) return null;
+  const definitions = new Map<DecodedType, Definition | null>();
+  const maps: ObjectMap[] = [];
+  for (const place of described.variables) {
+    const variable = btf.types[place.variable];
+    const struct = variable?.kind === "variable" ? skipModifiers(btf, variable.type) : null;
+    if (variable?.kind !== "variable" || struct?.kind !== "struct") return null;
+    let definition = definitions.get(struct);
+    if (definition === undefined) {
+      definition = define(btf, struct, true);
+      definitions.set(struct, definition);
+    }
+    if (definition === null) return null;
+    const inner = definition.inner === null ? null : { ...definition.inner, name: `${variable.name}.inner` };
+    maps.push({ ...definition, inner, name: variable.name });
+  }
+  return maps;
+}
+
+function define(
+  btf: DecodedBtf,
+  struct: DecodedType & { kind: "struct" | "union" },
+  mayNest: boolean,
+): Definition | null {
+  let d = unknown;
+  for (const member of struct.members) {
+    const number = numberOf(btf, member.type);
+    const pointer = skipModifiers(btf, member.type);
+    const target = pointer?.kind === "pointer" ? pointer.to : null;
+    switch (member.name) {
+      case "type":
+        if (number === null) return null;
+        d = { ...d, type: number, kind: mapKindByNumber(number) };
+        break;
+      case "max_entries":
+        d = { ...d, maxEntries: number };
+        break;
+      case "map_flags":
+        d = { ...d, flags: number ?? 0 };
+        break;
+      case "pinning":
+        d = { ...d, pinned: number === 1 };
+        break;
+      case "key_size":
+        d = { ...d, keyBytes: number };
+        break;
+      case "value_size":
+        d = { ...d, valueBytes: number };
+        break;
+      case "key":
+        if (target === null) return null;
+        d = { ...d, keyType: target, keyBytes: decodedSize(btf, target) };
+        break;
+      case "value":
+        if (target === null) return null;
+        d = { ...d, valueType: target, valueBytes: decodedSize(btf, target) };
+        break;
+      case "values":
+        d = { ...d, valueBytes: 4, inner: mayNest ? innerOf(btf, member.type) : null };
+        break;
+    }
+  }
+  return d;
+}
+
+/** The number v that a member of type pointer to int[v] says. */
+function numberOf(btf: DecodedBtf, number: number): number | null {
+  const pointer = skipModifiers(btf, number);
+  const array = pointer?.kind === "pointer" ? skipModifiers(btf, pointer.to) : null;
+  return array?.kind === "array" ? array.count : null;
+}
+
+/** The template that `values`, an array of no pointers to the inner definition, names; null for functions. */
+function innerOf(btf: DecodedBtf, number: number): ObjectMap | null {
+  const array = skipModifiers(btf, number);
+  const pointer = array?.kind === "array" ? skipModifiers(btf, array.element) : null;
+  const struct = pointer?.kind === "pointer" ? skipModifiers(btf, pointer.to) : null;
+  const definition = struct?.kind === "struct" ? define(btf, struct, false) : null;
+  return definition === null ? null : { name: "", ...definition };
+}

@@ -1,0 +1,197 @@
+// A BpfObject to the bytes of an object file that every loader takes: the last step of compiling. Decides which sections and
+// symbols there are; the formats themselves lie in elf.ts, btf-encode.ts, btf-ext.ts and map-btf.ts. The same object gives
+// the same bytes. Knows nothing of the language.
+// Source: libbpf src/libbpf.c (bpf_object__elf_collect); LLVM's BPF relocations (Documentation/bpf/llvm_reloc.rst).
+
+import { assert } from "../base/assert.ts";
+import { ByteWriter, utf8 } from "../base/bytes.ts";
+import { btfSize } from "../bpf/btf.ts";
+import { encode, type Relocation, slotStarts } from "../bpf/encode.ts";
+import { slotBytes } from "../bpf/isa.ts";
+import type { BpfObject, BpfProgram, DataSection, InsnLine } from "../bpf/object.ts";
+import { BtfBuilder } from "./btf-encode.ts";
+import { encodeBtfExt, type FuncInfo, type LineInfo, type SectionInfo } from "./btf-ext.ts";
+import { btfLinkage } from "./btf-format.ts";
+import { ElfBuilder, type SectionSpec, type SymbolSpec } from "./elf.ts";
+import { relocationType, sectionFlag, sectionType, symbolBinding, symbolType } from "./elf-format.ts";
+import { mapDefinition, runConfigDefinition } from "./map-btf.ts";
+
+/**
+ * The most bytes of a source line that line info keeps. The kernel's verifier formats its messages in a buffer of 1024 bytes
+ * (BPF_VERIFIER_TMP_LOG_SIZE) and some releases warn in the system log when one doesn't fit.
+ */
+const maxLineTextBytes = 900;
+
+/**
+ * The object file. Throws InternalError for an object that no loader would take (names that aren't C identifiers, line info
+ * that doesn't start at 0 or doesn't rise, a map without a type that its kind needs, calls of local functions).
+ */
+export function writeObject(object: BpfObject): Uint8Array {
+  return new ObjectWriter().write(object);
+}
+
+class ObjectWriter {
+  readonly #elf = new ElfBuilder();
+  readonly #btf = new BtfBuilder();
+  /** What relocations refer to, by name: maps by their own, data by its section's. */
+  readonly #maps = new Map<string, SymbolSpec>();
+  readonly #data = new Map<string, SymbolSpec>();
+
+  write(object: BpfObject): Uint8Array {
+    const bySection = new Map<string, BpfProgram[]>();
+    for (const program of object.programs) {
+      const list = bySection.get(program.section);
+      if (list) list.push(program);
+      else bySection.set(program.section, [program]);
+    }
+    const code = [...bySection].map(([name, programs]) => this.#code(name, programs));
+    this.#section(
+      "license",
+      sectionType.progbits,
+      sectionFlag.alloc | sectionFlag.write,
+      1,
+      utf8(`${object.license}\0`),
+    );
+    this.#mapSection(object);
+    for (const data of object.data) this.#dataSection(data);
+    this.#runConfigs(object);
+    for (const { section, relocations } of code) this.#relocate(section, relocations);
+    // .BTF.ext adds strings to .BTF, so they are finished in this order.
+    const ext = encodeBtfExt(code.map((c) => c.info));
+    this.#section(".BTF", sectionType.progbits, 0, 4, this.#btf.finish());
+    this.#section(".BTF.ext", sectionType.progbits, 0, 4, ext);
+    return this.#elf.finish();
+  }
+
+  /** A code section with its programs behind one another. */
+  #code(name: string, programs: readonly BpfProgram[]) {
+    const code = new ByteWriter();
+    const relocations: Relocation[] = [];
+    const funcs: FuncInfo[] = [];
+    const lines: LineInfo[] = [];
+    const symbols: Omit<SymbolSpec, "section">[] = [];
+    for (const program of programs) {
+      refuseLocalCalls(program);
+      const start = code.length;
+      const encoded = encode(program.insns);
+      code.bytes(encoded.bytes);
+      relocations.push(...encoded.relocations.map((r) => ({ ...r, slot: start / slotBytes + r.slot })));
+      const type = this.#btf.func(program.name, program.result, program.parameters, btfLinkage.global);
+      funcs.push({ offsetBytes: start, type });
+      lines.push(...this.#lines(program, start));
+      const size = encoded.bytes.length;
+      symbols.push({ name: program.name, value: start, size, binding: symbolBinding.global, type: symbolType.func });
+    }
+    const flags = sectionFlag.alloc | sectionFlag.exec;
+    const section = this.#section(name, sectionType.progbits, flags, 8, code.finish());
+    for (const symbol of symbols) this.#elf.symbol({ ...symbol, section });
+    const info: SectionInfo = { nameOffset: this.#btf.text(name), funcs, lines };
+    return { section, relocations, info };
+  }
+
+  #lines(program: BpfProgram, startBytes: number): LineInfo[] {
+    assert(
+      program.lines.length === 0 || program.lines[0]?.insnIndex === 0,
+      `line info of ${program.name} doesn't start at 0`,
+    );
+    const starts = slotStarts(program.insns);
+    return program.lines.map((line) => {
+      const slot = starts[line.insnIndex];
+      assert(
+        slot !== undefined && line.insnIndex < program.insns.length,
+        `line info of ${program.name} lies outside it`,
+      );
+      return {
+        offsetBytes: startBytes + slot * slotBytes,
+        fileOffset: this.#btf.text(line.file.replaceAll("\0", "\u2400")),
+        textOffset: this.#btf.text(lineText(line)),
+        line: line.line,
+        column: line.column,
+      };
+    });
+  }
+
+  /** `.maps`: its bytes are zeros, loaders look at the types only. */
+  #mapSection(object: BpfObject): void {
+    if (object.maps.length === 0) return;
+    const definitions = object.maps.map((map) => ({ map, type: mapDefinition(map) }));
+    const bytes = definitions.reduce((sum, { type }) => sum + type.bytes, 0);
+    const flags = sectionFlag.alloc | sectionFlag.write;
+    const section = this.#section(".maps", sectionType.progbits, flags, 8, new Uint8Array(bytes));
+    let offset = 0;
+    const variables = definitions.map(({ map, type }) => {
+      this.#maps.set(map.name, this.#variableSymbol(map.name, section, offset, type.bytes, false));
+      const variable = this.#btf.variable(map.name, type, btfLinkage.global);
+      const place = { variable, offsetBytes: offset, bytes: type.bytes };
+      offset += type.bytes;
+      return place;
+    });
+    this.#btf.section(".maps", bytes, variables);
+  }
+
+  /** `.rodata`, `.data` or `.bss`; relocations go against the section's own symbol, with the offset in the instruction. */
+  #dataSection(data: DataSection): void {
+    if (data.bytes.length === 0) return;
+    const type = data.name === ".bss" ? sectionType.nobits : sectionType.progbits;
+    const flags = data.name === ".rodata" ? sectionFlag.alloc : sectionFlag.alloc | sectionFlag.write;
+    const section = this.#section(data.name, type, flags, 8, data.bytes);
+    const whole = { name: "", section, value: 0, size: 0, binding: symbolBinding.local, type: symbolType.section };
+    this.#data.set(data.name, this.#elf.symbol(whole));
+    const rising = [...data.variables].sort((a, b) => a.offsetBytes - b.offsetBytes);
+    const variables = rising.map(({ name, type: valueType, offsetBytes, local }) => {
+      const bytes = btfSize(valueType);
+      this.#variableSymbol(name, section, offsetBytes, bytes, local);
+      const variable = this.#btf.variable(name, valueType, local ? btfLinkage.static : btfLinkage.global);
+      return { variable, offsetBytes, bytes };
+    });
+    if (variables.length > 0) this.#btf.section(data.name, data.bytes.length, variables);
+  }
+
+  /** `.xdp_run_config`: only libxdp reads it, and from BTF alone, so there is no section of that name in the file. */
+  #runConfigs(object: BpfObject): void {
+    let offset = 0;
+    const variables = object.programs.flatMap((program) => {
+      if (program.runConfig === null) return [];
+      const type = runConfigDefinition(program.runConfig);
+      const variable = this.#btf.variable(`_${program.name}`, type, btfLinkage.static);
+      const place = { variable, offsetBytes: offset, bytes: type.bytes };
+      offset += type.bytes;
+      return [place];
+    });
+    if (variables.length > 0) this.#btf.section(".xdp_run_config", offset, variables);
+  }
+
+  #relocate(section: SectionSpec, relocations: readonly Relocation[]): void {
+    for (const relocation of relocations) {
+      assert(relocation.kind !== "call", "an object of ours has no calls that leave their program");
+      const { kind } = relocation;
+      const symbol = kind === "map" ? this.#maps.get(relocation.symbol) : this.#data.get(relocation.section);
+      assert(symbol !== undefined, `an instruction refers to a ${kind} symbol that the object doesn't have`);
+      this.#elf.relocation(section, { offset: relocation.slot * slotBytes, symbol, type: relocationType.wide });
+    }
+  }
+
+  #section(name: string, type: number, flags: number, align: number, bytes: Uint8Array): SectionSpec {
+    return this.#elf.section({ name, type, flags, align, bytes });
+  }
+
+  #variableSymbol(name: string, section: SectionSpec, value: number, size: number, local: boolean): SymbolSpec {
+    const binding = local ? symbolBinding.local : symbolBinding.global;
+    return this.#elf.symbol({ name, section, value, size, binding, type: symbolType.object });
+  }
+}
+
+/** A called function needs a symbol and a type, and BpfProgram has none to give: the language's functions are inlined. */
+function refuseLocalCalls(program: BpfProgram): void {
+  for (const insn of program.insns) {
+    assert(insn.kind !== "call" || insn.callee.kind !== "local", `${program.name} calls a local function`);
+  }
+}
+
+/** The line's text without what would end it early, cut to what the kernel can print. */
+function lineText(line: InsnLine): string {
+  const text = line.text.replaceAll("\0", "\u2400");
+  if (text.length * 3 <= maxLineTextBytes || utf8(text).length <= maxLineTextBytes) return text;
+  const cut = new TextDecoder().decode(utf8(text).subarray(0, maxLineTextBytes), { stream: true });
+  return `${cut}…`;
+}
