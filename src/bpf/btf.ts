@@ -5,7 +5,13 @@
 /** A BTF type. Names must be C identifiers; sizes are in bytes. */
 export type BtfType =
   | { readonly kind: "void" }
-  | { readonly kind: "int"; readonly name: string; readonly bytes: 1 | 2 | 4 | 8 | 16; readonly signed: boolean; readonly bool: boolean }
+  | {
+      readonly kind: "int";
+      readonly name: string;
+      readonly bytes: 1 | 2 | 4 | 8 | 16;
+      readonly signed: boolean;
+      readonly bool: boolean;
+    }
   | { readonly kind: "array"; readonly element: BtfType; readonly count: number }
   | BtfStruct
   | { readonly kind: "pointer"; readonly to: BtfType }

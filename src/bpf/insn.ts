@@ -10,8 +10,20 @@ export type Width = 1 | 2 | 4 | 8;
 
 /** Two-operand arithmetic, all modulo 2^bits. div, mod are unsigned and give 0, dst for a zero divisor; sdiv, smod need v4. */
 export type AluOp =
-  | "add" | "sub" | "mul" | "div" | "sdiv" | "mod" | "smod"
-  | "or" | "and" | "xor" | "lsh" | "rsh" | "arsh" | "mov";
+  | "add"
+  | "sub"
+  | "mul"
+  | "div"
+  | "sdiv"
+  | "mod"
+  | "smod"
+  | "or"
+  | "and"
+  | "xor"
+  | "lsh"
+  | "rsh"
+  | "arsh"
+  | "mov";
 
 /** Conditions of a branch: `j` + the kernel's names, s for signed; `set` is (dst & src) != 0. lt, le, slt, sle need v2. */
 export type JumpOp = "eq" | "ne" | "gt" | "ge" | "lt" | "le" | "sgt" | "sge" | "slt" | "sle" | "set";
@@ -44,18 +56,58 @@ export type Insn<Target> =
   /** Two's-complement negation of dst. */
   | { readonly kind: "neg"; readonly bits: 32 | 64; readonly dst: Reg }
   /** dst = the low `fromBits` of src, sign-extended to `bits` (v4). */
-  | { readonly kind: "movsx"; readonly bits: 32 | 64; readonly fromBits: 8 | 16 | 32; readonly dst: Reg; readonly src: Reg }
+  | {
+      readonly kind: "movsx";
+      readonly bits: 32 | 64;
+      readonly fromBits: 8 | 16 | 32;
+      readonly dst: Reg;
+      readonly src: Reg;
+    }
   /** Byte order: `le` and `be` convert host to that order and zero the bits above `bits`; `bswap` always swaps (v4). */
   | { readonly kind: "endian"; readonly op: "le" | "be" | "bswap"; readonly bits: 16 | 32 | 64; readonly dst: Reg }
-  | { readonly kind: "load"; readonly width: Width; readonly signed: boolean; readonly dst: Reg; readonly base: Reg; readonly offset: number }
-  | { readonly kind: "store"; readonly width: Width; readonly base: Reg; readonly offset: number; readonly src: Operand }
-  | { readonly kind: "atomic"; readonly op: AtomicOp; readonly fetch: boolean; readonly width: 4 | 8; readonly base: Reg; readonly offset: number; readonly src: Reg }
+  | {
+      readonly kind: "load";
+      readonly width: Width;
+      readonly signed: boolean;
+      readonly dst: Reg;
+      readonly base: Reg;
+      readonly offset: number;
+    }
+  | {
+      readonly kind: "store";
+      readonly width: Width;
+      readonly base: Reg;
+      readonly offset: number;
+      readonly src: Operand;
+    }
+  | {
+      readonly kind: "atomic";
+      readonly op: AtomicOp;
+      readonly fetch: boolean;
+      readonly width: 4 | 8;
+      readonly base: Reg;
+      readonly offset: number;
+      readonly src: Reg;
+    }
   | { readonly kind: "loadWide"; readonly dst: Reg; readonly value: WideValue }
   /** Legacy packet access (LD_ABS, LD_IND): never made by us, met in foreign objects; XDP refuses it. */
-  | { readonly kind: "legacy"; readonly mode: "abs" | "ind"; readonly width: 1 | 2 | 4; readonly src: Reg; readonly imm: number }
+  | {
+      readonly kind: "legacy";
+      readonly mode: "abs" | "ind";
+      readonly width: 1 | 2 | 4;
+      readonly src: Reg;
+      readonly imm: number;
+    }
   /** `wide` is gotol (v4): a 32-bit offset. */
   | { readonly kind: "jump"; readonly wide: boolean; readonly target: Target }
-  | { readonly kind: "branch"; readonly op: JumpOp; readonly bits: 32 | 64; readonly dst: Reg; readonly src: Operand; readonly target: Target }
+  | {
+      readonly kind: "branch";
+      readonly op: JumpOp;
+      readonly bits: 32 | 64;
+      readonly dst: Reg;
+      readonly src: Operand;
+      readonly target: Target;
+    }
   /** may_goto (JCOND, 6.9 and later): met in foreign objects. */
   | { readonly kind: "mayGoto"; readonly target: Target }
   | { readonly kind: "call"; readonly callee: CallTarget<Target> }
