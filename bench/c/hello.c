@@ -1,0 +1,20 @@
+/* Same meaning as examples/hello.xdp: says where a packet came from, and lets it by. */
+#include "parse.h"
+
+struct {
+	__uint(type, BPF_MAP_TYPE_XSKMAP);
+	__uint(max_entries, 64);
+	__uint(key_size, 4);
+	__uint(value_size, 4);
+} xsk SEC(".maps");
+
+SEC("xdp_hello")
+int hello(struct xdp_md *ctx)
+{
+	bpf_printk("rx ifindex = %u", ctx->ingress_ifindex);
+	bpf_printk("rx queue = %u", ctx->rx_queue_index);
+	bpf_printk("len = %u", (__u32)(ctx->data_end - ctx->data));
+	return XDP_PASS;
+}
+
+char _license[] SEC("license") = "GPL";
