@@ -10,14 +10,14 @@
  *   that the call writes; `valueOrNull`: a value or 0
  * - `ctx`: the program's context
  * - `memory`: readable bytes; `memoryOut`: bytes that the call writes; `memoryInOut`: readable bytes that it also writes;
- *   `memoryOrNull`, `memoryOutOrNull`: the same or 0. The size of all five is the next argument
+ *   `memoryOrNull`, `memoryOrNullOut`: the same or 0. The size of all five is the next argument. What the call writes ends in `Out`
  * - `size`: that size, above 0; `sizeOrZero`: that size, 0 allowed
  * - `fixedMemory`, `fixedMemoryOut`, `fixedMemoryInOut`: bytes whose number is the helper's own
  * - `constSize`: a constant, the size of the memory the call returns
  * - `string`: a zero-terminated string in a read-only map; `stackOrNull`: stack bytes for a callback, or 0
  * - `record`: what ringbuf_reserve gave; `socket`: a socket; `lock`, `timer`, `dynptr`, `kptr`: such an object; `btf`: a kernel
  *   object; `function`: a function of the program
- * - `scalar`: any integer
+ * - `scalar`: any integer; `extra`: any integer or nothing, the register needn't be set (what a format asks for)
  */
 export type ArgKind =
   | "map"
@@ -30,7 +30,7 @@ export type ArgKind =
   | "memoryOut"
   | "memoryInOut"
   | "memoryOrNull"
-  | "memoryOutOrNull"
+  | "memoryOrNullOut"
   | "size"
   | "sizeOrZero"
   | "fixedMemory"
@@ -47,7 +47,8 @@ export type ArgKind =
   | "kptr"
   | "btf"
   | "function"
-  | "scalar";
+  | "scalar"
+  | "extra";
 
 /**
  * What r0 holds after the call.
@@ -142,8 +143,7 @@ const baseRows = {
   map_update_elem: [2, "4.8", ["map", "key", "value", "scalar"], "status"],
   map_delete_elem: [3, "4.8", ["map", "key"], "status"],
   ktime_get_ns: [5, "4.8", [], "scalar"],
-  // The format's arguments are any registers; unused ones needn't be set.
-  trace_printk: [6, "4.8", ["memory", "size"], "status", ["gpl"]],
+  trace_printk: [6, "4.8", ["memory", "size", "extra", "extra", "extra"], "status", ["gpl"]],
   get_prandom_u32: [7, "4.8", [], "scalar"],
   get_smp_processor_id: [8, "4.8", [], "scalar"],
   // Since 6.13 the verifier takes it for a change of the packet, as the program called may have changed it before failing.
@@ -189,7 +189,7 @@ const baseRows = {
   task_storage_delete: [157, "6.16", ["map", "btf"], "status"],
   get_current_task_btf: [158, "5.15", [], "btf", ["gpl"]],
   for_each_map_elem: [164, "5.13", ["map", "function", "stackOrNull", "scalar"], "status"],
-  snprintf: [165, "5.13", ["memoryOutOrNull", "sizeOrZero", "string", "memoryOrNull", "sizeOrZero"], "status", ["gpl"]],
+  snprintf: [165, "5.13", ["memoryOrNullOut", "sizeOrZero", "string", "memoryOrNull", "sizeOrZero"], "status", ["gpl"]],
   timer_init: [169, "5.15", ["timer", "map", "scalar"], "status", ["gpl"]],
   timer_set_callback: [170, "5.15", ["timer", "function"], "status", ["gpl"]],
   timer_start: [171, "5.15", ["timer", "scalar", "scalar"], "status", ["gpl"]],
