@@ -161,7 +161,8 @@ const FIXED_SIZE = {
   ah: 12,
   tcp: 20,
   udp: 8,
-  icmp: 4,
+  icmp: 8,
+  icmp6: 4,
   sctp: 12,
 } as const;
 
