@@ -11,6 +11,7 @@ export function uint(bytes: 1 | 2 | 4 | 8): BtfType {
   return { kind: "int", name: `__u${bytes * 8}`, bytes, signed: false, bool: false };
 }
 
+/** C's int. */
 export const int: BtfType = { kind: "int", name: "int", bytes: 4, signed: true, bool: false };
 
 /** The context of XDP programs, whole as in include/uapi/linux/bpf.h. */
@@ -169,7 +170,11 @@ export function objectWithGlobals(): BpfObject {
     move(0, verdict.drop),
     exit,
   ];
-  const text: BtfType = { kind: "array", element: { ...int, name: "char", bytes: 1 }, count: greeting.length };
+  const text: BtfType = {
+    kind: "array",
+    element: { kind: "int", name: "char", bytes: 1, signed: true, bool: false },
+    count: greeting.length,
+  };
   return object({
     programs: [program("xdp_globals", insns)],
     data: [

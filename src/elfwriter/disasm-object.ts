@@ -1,0 +1,89 @@
+// A whole object file as text: its maps and variables, then each code section with the source lines it comes from and the
+// names that its relocations give. For any BPF object, also with subprograms in `.text`. The text of an instruction is
+// src/bpf's matter.
+
+import { disassemble } from "../bpf/disasm.ts";
+import { slotBytes } from "../bpf/isa.ts";
+import { bpfRelocations } from "./code-relocations.ts";
+import { symbolType } from "./elf-format.ts";
+import type { CodeSection, ObjectFault, ObjectFile, ObjectLine, ObjectMap, ObjectSection } from "./object-file.ts";
+import { readObject } from "./read.ts";
+
+/** The text of a BPF object file, or why it can't be read; slots that are no instructions are shown as bytes. */
+export function disassembleObject(
+  bytes: Uint8Array,
+):
+  | { readonly text: string; readonly faults?: undefined }
+  | { readonly text?: undefined; readonly faults: readonly ObjectFault[] } {
+  const { object, faults } = readObject(bytes);
+  if (object === undefined) return { faults };
+  const code = object.code
+    .filter(({ section }) => section.bytes.length > 0)
+    .map((section) => codeText(object, section));
+  return { text: [head(object), ...code].filter((part) => part !== "").join("\n") };
+}
+
+/** What isn't code, one comment line each. */
+function head(object: ObjectFile): string {
+  const lines = object.license === null ? [] : [`license ${printable(object.license)}`];
+  lines.push(...object.maps.map(mapText));
+  const symbolsBySection = new Map<ObjectSection, string[]>();
+  const rising = [...object.symbols].sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
+  for (const symbol of rising) {
+    if (symbol.section === null || symbol.type !== symbolType.object) continue;
+    const list = symbolsBySection.get(symbol.section) ?? [];
+    symbolsBySection.set(symbol.section, list);
+    list.push(`${symbol.section.name}[${symbol.value}] ${printable(symbol.name)}, ${count(symbol.size, "byte")}`);
+  }
+  for (const [section, variables] of symbolsBySection) if (isData(section)) lines.push(...variables);
+  return lines.map((line) => `; ${line}\n`).join("");
+}
+
+function isData(section: ObjectSection): boolean {
+  return /^\.(rodata|data|bss)(\.|$)/.test(section.name);
+}
+
+function mapText(map: ObjectMap): string {
+  const kind = map.kind ?? (map.type === null ? "not described" : `type ${map.type}`);
+  const parts = [kind];
+  if (map.keyBytes !== null) parts.push(`key ${count(map.keyBytes, "byte")}`);
+  if (map.valueBytes !== null) parts.push(`value ${count(map.valueBytes, "byte")}`);
+  if (map.maxEntries !== null) parts.push(`max_entries ${map.maxEntries}`);
+  if (map.flags !== 0) parts.push(`flags 0x${map.flags.toString(16)}`);
+  if (map.pinned) parts.push("pinned by name");
+  return `map ${printable(map.name)}: ${parts.join(", ")}`;
+}
+
+function count(number: number | bigint, noun: string): string {
+  return `${number} ${noun}${BigInt(number) === 1n ? "" : "s"}`;
+}
+
+function codeText(object: ObjectFile, code: CodeSection): string {
+  const functions = code.functions.map(({ startSlot, name }) => ({ slot: startSlot, name: printable(name) }));
+  const { text } = disassemble({
+    bytes: code.section.bytes,
+    relocations: bpfRelocations(object, code),
+    lines: sourceLines(code.lines),
+    functions,
+  });
+  return `; section ${printable(code.section.name)}\n\n${text}`;
+}
+
+/** One line for each place (clang writes several for one instruction, the last is the nearest) where it changes. */
+function sourceLines(lines: readonly ObjectLine[]): { slot: number; text: string }[] {
+  const bySlot = new Map<number, string>();
+  for (const { offsetBytes, file, line, text } of lines) {
+    if (offsetBytes % slotBytes !== 0) continue;
+    bySlot.set(offsetBytes / slotBytes, printable(`${file}:${line} ${text.trim()}`.trimEnd()));
+  }
+  const all = [...bySlot].map(([slot, text]) => ({ slot, text }));
+  return all.filter(({ text }, index) => text !== all[index - 1]?.text);
+}
+
+/** Names and texts of a stranger's file reach a terminal: control characters are shown, not sent. */
+function printable(text: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return text.replace(/[\0-\x1f\x7f-\x9f]/g, (c) =>
+    c === "\t" ? " " : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
+}
