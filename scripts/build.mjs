@@ -1,0 +1,108 @@
+// Builds what the package ships, into dist/: xdpc.cjs (the command line, one file with everything in it), index.js and
+// types/ (the API), the notices of what is bundled, and a start-up snapshot for the Node that runs this. Plain JavaScript, because
+// Node 20 doesn't run TypeScript. The library's texts and the version go into the bundles, so nothing generated is kept in the tree.
+
+import { spawnSync } from "node:child_process";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { build } from "esbuild";
+import { thirdPartyNotices } from "./notices.mjs";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
+const DIST = path.join(ROOT, "dist");
+const MANIFEST = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8"));
+
+/** Puts the version and the library's texts in the place of src/cli/package-files.ts. */
+const packageFiles = {
+  name: "package-files",
+  setup(builder) {
+    builder.onLoad({ filter: /[\\/]src[\\/]cli[\\/]package-files\.ts$/ }, () => {
+      const folder = path.join(ROOT, "stdlib");
+      const names = readdirSync(folder)
+        .filter((name) => name.endsWith(".xdp"))
+        .sort();
+      const texts = names.map((name) => [name, readFileSync(path.join(folder, name), "utf8")]);
+      return {
+        contents: [
+          `export const packageVersion = ${JSON.stringify(MANIFEST.version)};`,
+          `export const libraryTexts = new Map(${JSON.stringify(texts)});`,
+        ].join("\n"),
+        loader: "js",
+      };
+    });
+  },
+};
+
+/** Commander can start other programs; we don't, and the module isn't made for start-up snapshots. */
+const noChildProcess = {
+  name: "no-child-process",
+  setup(builder) {
+    builder.onResolve({ filter: /^node:child_process$/ }, ({ importer }) =>
+      importer.includes(`${path.sep}commander${path.sep}`) ? { path: "none", namespace: "empty" } : undefined,
+    );
+    builder.onLoad({ filter: /.*/, namespace: "empty" }, () => ({ contents: "module.exports = {};", loader: "js" }));
+  },
+};
+
+const COMMON = {
+  absWorkingDir: ROOT,
+  bundle: true,
+  target: "node20.19",
+  charset: "utf8",
+  legalComments: "none",
+  metafile: true,
+  logLevel: "warning",
+  plugins: [packageFiles, noChildProcess],
+};
+
+function run(command, args) {
+  const { status } = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
+  if (status !== 0) throw new Error(`${path.basename(command)} ${args.join(" ")} failed`);
+}
+
+async function bundles() {
+  const cli = await build({
+    ...COMMON,
+    entryPoints: ["src/cli/main.ts"],
+    outfile: "dist/xdpc.cjs",
+    platform: "node",
+    format: "cjs",
+    minifySyntax: true,
+    minifyWhitespace: true,
+  });
+  const api = await build({
+    ...COMMON,
+    entryPoints: ["src/index.ts"],
+    outfile: "dist/index.js",
+    platform: "neutral",
+    mainFields: ["module", "main"],
+    format: "esm",
+  });
+  writeFileSync(path.join(DIST, "THIRD-PARTY-NOTICES.txt"), thirdPartyNotices(ROOT, [cli.metafile, api.metafile]));
+  // The snapshot's settings: without code caches it is smaller, starts faster and doesn't depend on the processor.
+  writeFileSync(path.join(DIST, "snapshot.json"), '{ "builder": "xdpc.cjs", "withoutCodeCache": true }\n');
+}
+
+// The compiler keeps the sources' `.ts` in the imports of declarations; a consumer's compiler wants what will be there.
+function types() {
+  run(process.execPath, [path.join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "scripts/tsconfig.types.json"]);
+  for (const entry of readdirSync(path.join(DIST, "types"), { recursive: true })) {
+    if (!entry.endsWith(".d.ts")) continue;
+    const file = path.join(DIST, "types", entry);
+    writeFileSync(file, readFileSync(file, "utf8").replace(/((?:from|import\()\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
+  }
+}
+
+function snapshot() {
+  // As a first start would make it; XDPC_NO_SNAPSHOT leaves it out (packing, where it would be for the wrong machine).
+  const { status } = spawnSync(path.join(ROOT, "bin/xdpc"), ["--version"], { cwd: ROOT, stdio: "ignore" });
+  if (status !== 0 && process.platform !== "win32") throw new Error("the built compiler doesn't start");
+}
+
+rmSync(DIST, { recursive: true, force: true });
+mkdirSync(DIST, { recursive: true });
+await bundles();
+types();
+chmodSync(path.join(ROOT, "bin/xdpc"), 0o755);
+snapshot();

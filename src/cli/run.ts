@@ -1,0 +1,92 @@
+// One run of the command line: words in, exit code out. The only place that catches: faults of usage become exit code 2, our own
+// bugs 70 with a request to report them. Does not end the process, so that it can be run without one.
+
+import { utf8 } from "../base/bytes.ts";
+import type { ColorChoice, Manner, Request } from "./command.ts";
+import { parseCommandLine } from "./command.ts";
+import { runCompile } from "./compile-command.ts";
+import { runDisasm } from "./disasm-command.ts";
+import { runExplain } from "./explain-command.ts";
+import { CliFailure, describeSystemError, EXIT, systemErrorCode } from "./failure.ts";
+import { packageVersion } from "./package-files.ts";
+import type { Reporter } from "./report.ts";
+import { jsonReporter, textReporter } from "./report.ts";
+import type { System } from "./system.ts";
+
+/** Runs `xdpc` with `words` and returns its exit code; never throws. */
+export function run(words: readonly string[], system: System): number {
+  // Until the words are understood: faults of usage are said as JSON when that word is there at all.
+  let reporter = words.includes("--json") ? jsonReporter() : textReporter(false);
+  let code: number;
+  try {
+    const parsed = parseCommandLine(words);
+    if ("text" in parsed) {
+      system.write(1, utf8(parsed.text));
+      return EXIT.fine;
+    }
+    reporter = reporterFor(parsed.request.manner, system);
+    code = perform(parsed.request, system, reporter);
+  } catch (error) {
+    code = reportFailure(error, system, reporter);
+  }
+  return say(reporter, system, code);
+}
+
+function perform(request: Request, system: System, reporter: Reporter): number {
+  switch (request.kind) {
+    case "compile":
+      return runCompile(request, system, reporter);
+    case "disasm":
+      return runDisasm(request, system);
+    case "explain":
+      return runExplain(request, system);
+  }
+}
+
+function reportFailure(error: unknown, system: System, reporter: Reporter): number {
+  if (error instanceof CliFailure) {
+    reporter.info("failure", { message: error.message }, `xdpc: ${error.message}`);
+    return EXIT.usage;
+  }
+  if (systemErrorCode(error) !== null) {
+    reporter.info("failure", { message: describeSystemError(error) }, `xdpc: ${describeSystemError(error)}`);
+    return EXIT.usage;
+  }
+  const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+  const lines = [
+    `xdpc: internal error: ${message}`,
+    "",
+    `This is a bug in xdpc ${packageVersion} (Node ${process.version}, ${process.platform} ${process.arch}), not in your rules.`,
+    "Please report it with the rules and the command line that show it; XDPC_DEBUG=1 adds the place in the compiler.",
+  ];
+  const debug = system.env.XDPC_DEBUG ?? "";
+  if (debug !== "" && debug !== "0" && error instanceof Error) lines.push("", error.stack ?? "");
+  reporter.info("bug", { message, version: packageVersion }, lines.join("\n"));
+  return EXIT.bug;
+}
+
+function say(reporter: Reporter, system: System, code: number): number {
+  try {
+    system.write(2, utf8(reporter.take()));
+  } catch {
+    // Standard error is closed or full: the exit code is all that is left to say.
+  }
+  return code;
+}
+
+function reporterFor(manner: Manner, system: System): Reporter {
+  return manner.json ? jsonReporter() : textReporter(wantsColor(manner.color, system));
+}
+
+/**
+ * Whether messages are coloured: what `--color` says; with `auto` NO_COLOR, CLICOLOR_FORCE and the terminal decide, in this order.
+ * **Source:** no-color.org and bixense.com/clicolors.
+ */
+export function wantsColor(choice: ColorChoice, system: System): boolean {
+  if (choice !== "auto") return choice === "always";
+  const force = system.env.CLICOLOR_FORCE ?? "";
+  if ((system.env.NO_COLOR ?? "") !== "") return false;
+  if (force !== "" && force !== "0") return true;
+  if (system.env.CLICOLOR === "0" || system.env.TERM === "dumb") return false;
+  return system.isTerminal(2);
+}

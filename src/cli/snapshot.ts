@@ -1,0 +1,66 @@
+// Making the start-up snapshot. bin/xdpc looks for one that belongs to the Node binary it is going to start, under a name made of that
+// binary's time and size; when there is none it says which file it wanted, and the plain run makes it after its work. A
+// folder that can't be written to is no fault: the compiler then starts plainly each time.
+
+import { spawnSync } from "node:child_process";
+import { closeSync, mkdirSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
+import path from "node:path";
+
+/** The environment variable in which bin/xdpc names the snapshot that it looked for and didn't find. */
+const WANTED = "XDPC_SNAPSHOT_WANTED";
+
+/** Longer than the making of a snapshot takes; an older unfinished file was left behind by a process that was killed. */
+const STALE_MILLISECONDS = 60_000;
+
+/** Makes the snapshot that bin/xdpc asked for, if it did; never throws and says nothing. */
+export function makeWantedSnapshot(env: Readonly<Record<string, string | undefined>>): void {
+  const wanted = env[WANTED];
+  if (wanted === undefined || wanted === "") return;
+  try {
+    // `node` on the path may be a script that starts one of several versions: then the name doesn't fit this binary, and a
+    // snapshot under it would be refused by another one.
+    if (path.basename(wanted) === snapshotName(process.execPath)) makeSnapshot(path.dirname(path.dirname(wanted)));
+  } catch {
+    // A snapshot only saves time.
+  }
+}
+
+/** The file name of the snapshot for a Node binary; bin/xdpc makes the same name with stat(1). */
+export function snapshotName(nodePath: string): string {
+  const { mtimeMs, size } = statSync(nodePath);
+  return `${Math.floor(mtimeMs / 1000)}-${size}.blob`;
+}
+
+/**
+ * Makes the snapshot of `dist`/xdpc.cjs for the Node binary that runs this, at `dist`/snapshot/NAME. Where Node can't make one
+ * an empty file stands in its place, so that it isn't tried at every start. Of several processes only one works. Returns whether there
+ * is a usable snapshot now.
+ */
+export function makeSnapshot(dist: string): boolean {
+  const folder = path.join(dist, "snapshot");
+  const place = path.join(folder, snapshotName(process.execPath));
+  const unfinished = `${place}.tmp`;
+  mkdirSync(folder, { recursive: true });
+  removeIfStale(unfinished);
+  closeSync(openSync(unfinished, "wx"));
+  try {
+    // The builder's path in the settings is relative to the working directory.
+    const { status } = spawnSync(
+      process.execPath,
+      ["--snapshot-blob", path.resolve(unfinished), "--build-snapshot-config", "snapshot.json"],
+      { cwd: dist, stdio: "ignore", env: { ...process.env, NODE_OPTIONS: "" } },
+    );
+    const made = status === 0 && statSync(unfinished).size > 0;
+    if (!made) closeSync(openSync(unfinished, "w"));
+    renameSync(unfinished, place);
+    return made;
+  } catch (error) {
+    unlinkSync(unfinished);
+    throw error;
+  }
+}
+
+function removeIfStale(file: string): void {
+  const stats = statSync(file, { throwIfNoEntry: false });
+  if (stats !== undefined && Date.now() - stats.mtimeMs > STALE_MILLISECONDS) unlinkSync(file);
+}
