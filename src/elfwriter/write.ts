@@ -5,7 +5,7 @@
 
 import { assert } from "../base/assert.ts";
 import { ByteWriter, utf8 } from "../base/bytes.ts";
-import { btfSize } from "../bpf/btf.ts";
+import { type BtfStruct, btfSize } from "../bpf/btf.ts";
 import { encode, type Relocation, slotStarts } from "../bpf/encode.ts";
 import { slotBytes } from "../bpf/isa.ts";
 import type { BpfObject, BpfProgram, DataSection, InsnLine } from "../bpf/object.ts";
@@ -30,11 +30,17 @@ export function writeObject(object: BpfObject): Uint8Array {
   return new ObjectWriter().write(object);
 }
 
+/** A variable that exists for the sake of its type. */
+interface Definition {
+  readonly name: string;
+  readonly type: BtfStruct;
+}
+
 class ObjectWriter {
   readonly #elf = new ElfBuilder();
   readonly #btf = new BtfBuilder();
   /** What relocations refer to, by name: maps by their own, data by its section's. */
-  readonly #maps = new Map<string, SymbolSpec>();
+  #maps: ReadonlyMap<string, SymbolSpec> = new Map();
   readonly #data = new Map<string, SymbolSpec>();
 
   write(object: BpfObject): Uint8Array {
@@ -52,9 +58,12 @@ class ObjectWriter {
       1,
       utf8(`${object.license}\0`),
     );
-    this.#mapSection(object);
+    this.#maps = this.#definitionSection(
+      ".maps",
+      object.maps.map((map) => ({ name: map.name, type: mapDefinition(map) })),
+    );
     for (const data of object.data) this.#dataSection(data);
-    this.#runConfigs(object);
+    this.#runConfigSection(object);
     for (const { section, relocations } of code) this.#relocate(section, relocations);
     // .BTF.ext adds strings to .BTF, so they are finished in this order.
     const ext = encodeBtfExt(code.map((c) => c.info));
@@ -111,24 +120,6 @@ class ObjectWriter {
     });
   }
 
-  /** `.maps`: its bytes are zeros, loaders look at the types only. */
-  #mapSection(object: BpfObject): void {
-    if (object.maps.length === 0) return;
-    const definitions = object.maps.map((map) => ({ map, type: mapDefinition(map) }));
-    const bytes = definitions.reduce((sum, { type }) => sum + type.bytes, 0);
-    const flags = sectionFlag.alloc | sectionFlag.write;
-    const section = this.#section(".maps", sectionType.progbits, flags, 8, new Uint8Array(bytes));
-    let offset = 0;
-    const variables = definitions.map(({ map, type }) => {
-      this.#maps.set(map.name, this.#variableSymbol(map.name, section, offset, type.bytes, false));
-      const variable = this.#btf.variable(map.name, type, btfLinkage.global);
-      const place = { variable, offsetBytes: offset, bytes: type.bytes };
-      offset += type.bytes;
-      return place;
-    });
-    this.#btf.section(".maps", bytes, variables);
-  }
-
   /** `.rodata`, `.data` or `.bss`; relocations go against the section's own symbol, with the offset in the instruction. */
   #dataSection(data: DataSection): void {
     if (data.bytes.length === 0) return;
@@ -147,18 +138,31 @@ class ObjectWriter {
     if (variables.length > 0) this.#btf.section(data.name, data.bytes.length, variables);
   }
 
-  /** `.xdp_run_config`: only libxdp reads it, and from BTF alone, so there is no section of that name in the file. */
-  #runConfigs(object: BpfObject): void {
+  /** `.xdp_run_config`: only libxdp looks at it, at the types as with `.maps`; the linker wants real bytes all the same. */
+  #runConfigSection(object: BpfObject): void {
+    const definitions = object.programs.flatMap(({ name, runConfig }) =>
+      runConfig === null ? [] : [{ name: `_${name}`, type: runConfigDefinition(runConfig) }],
+    );
+    this.#definitionSection(".xdp_run_config", definitions);
+  }
+
+  /** A section of variables whose types say everything and whose bytes are zeros; none for no variables. */
+  #definitionSection(name: string, definitions: readonly Definition[]): Map<string, SymbolSpec> {
+    const symbols = new Map<string, SymbolSpec>();
+    if (definitions.length === 0) return symbols;
+    const bytes = definitions.reduce((sum, { type }) => sum + type.bytes, 0);
+    const flags = sectionFlag.alloc | sectionFlag.write;
+    const section = this.#section(name, sectionType.progbits, flags, 8, new Uint8Array(bytes));
     let offset = 0;
-    const variables = object.programs.flatMap((program) => {
-      if (program.runConfig === null) return [];
-      const type = runConfigDefinition(program.runConfig);
-      const variable = this.#btf.variable(`_${program.name}`, type, btfLinkage.static);
+    const variables = definitions.map(({ name: variableName, type }) => {
+      symbols.set(variableName, this.#variableSymbol(variableName, section, offset, type.bytes, false));
+      const variable = this.#btf.variable(variableName, type, btfLinkage.global);
       const place = { variable, offsetBytes: offset, bytes: type.bytes };
       offset += type.bytes;
-      return [place];
+      return place;
     });
-    if (variables.length > 0) this.#btf.section(".xdp_run_config", offset, variables);
+    this.#btf.section(name, bytes, variables);
+    return symbols;
   }
 
   #relocate(section: SectionSpec, relocations: readonly Relocation[]): void {
