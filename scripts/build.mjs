@@ -3,7 +3,7 @@
 // Node 20 doesn't run TypeScript. The library's texts and the version go into the bundles, so nothing generated is kept in the tree.
 
 import { spawnSync } from "node:child_process";
-import { chmodSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -11,6 +11,8 @@ import { thirdPartyNotices } from "./notices.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const DIST = path.join(ROOT, "dist");
+/** Everything is made here and then takes the place of dist/ at once, so that a compiler started meanwhile finds a whole one. */
+const FRESH = path.join(ROOT, `dist-${process.pid}`);
 const MANIFEST = JSON.parse(readFileSync(path.join(ROOT, "package.json"), "utf8"));
 
 /** Puts the version and the library's texts in the place of src/cli/package-files.ts. */
@@ -65,7 +67,7 @@ async function bundles() {
   const cli = await build({
     ...COMMON,
     entryPoints: ["src/cli/main.ts"],
-    outfile: "dist/xdpc.cjs",
+    outfile: path.join(FRESH, "xdpc.cjs"),
     platform: "node",
     format: "cjs",
     minifySyntax: true,
@@ -74,22 +76,24 @@ async function bundles() {
   const api = await build({
     ...COMMON,
     entryPoints: ["src/index.ts"],
-    outfile: "dist/index.js",
+    outfile: path.join(FRESH, "index.js"),
     platform: "neutral",
     mainFields: ["module", "main"],
     format: "esm",
   });
-  writeFileSync(path.join(DIST, "THIRD-PARTY-NOTICES.txt"), thirdPartyNotices(ROOT, [cli.metafile, api.metafile]));
+  writeFileSync(path.join(FRESH, "THIRD-PARTY-NOTICES.txt"), thirdPartyNotices(ROOT, [cli.metafile, api.metafile]));
   // The snapshot's settings: without code caches it is smaller, starts faster and doesn't depend on the processor.
-  writeFileSync(path.join(DIST, "snapshot.json"), '{ "builder": "xdpc.cjs", "withoutCodeCache": true }\n');
+  writeFileSync(path.join(FRESH, "snapshot.json"), '{ "builder": "xdpc.cjs", "withoutCodeCache": true }\n');
 }
 
 // The compiler keeps the sources' `.ts` in the imports of declarations; a consumer's compiler wants what will be there.
 function types() {
-  run(process.execPath, [path.join(ROOT, "node_modules/typescript/bin/tsc"), "-p", "scripts/tsconfig.types.json"]);
-  for (const entry of readdirSync(path.join(DIST, "types"), { recursive: true })) {
+  const folder = path.join(FRESH, "types");
+  const compiler = path.join(ROOT, "node_modules/typescript/bin/tsc");
+  run(process.execPath, [compiler, "-p", "scripts/tsconfig.types.json", "--outDir", folder]);
+  for (const entry of readdirSync(folder, { recursive: true })) {
     if (!entry.endsWith(".d.ts")) continue;
-    const file = path.join(DIST, "types", entry);
+    const file = path.join(folder, entry);
     writeFileSync(file, readFileSync(file, "utf8").replace(/((?:from|import\()\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
   }
 }
@@ -100,9 +104,14 @@ function snapshot() {
   if (status !== 0 && process.platform !== "win32") throw new Error("the built compiler doesn't start");
 }
 
-rmSync(DIST, { recursive: true, force: true });
-mkdirSync(DIST, { recursive: true });
-await bundles();
-types();
+try {
+  mkdirSync(FRESH);
+  await bundles();
+  types();
+  rmSync(DIST, { recursive: true, force: true });
+  renameSync(FRESH, DIST);
+} finally {
+  rmSync(FRESH, { recursive: true, force: true });
+}
 chmodSync(path.join(ROOT, "bin/xdpc"), 0o755);
 snapshot();

@@ -179,7 +179,6 @@ interface RootOptions {
   readonly o?: string;
   readonly force?: true;
   readonly emit: Emit;
-  // biome-ignore lint/style/useNamingConvention: commander names an attribute as the option is written.
   readonly O: "0" | "2";
   readonly cpu: CpuLevel;
   readonly kernel?: KernelVersion;
