@@ -27,7 +27,7 @@ export interface AsmListing {
  */
 export function printAsm(listing: AsmListing): string {
   const { insns, lines = [], functions = new Map(), callees = new Map(), instead = new Map() } = listing;
-  const labels = labelsOf(insns, functions);
+  const labels = labelsOf(insns, functions, callees);
   const starts = slotStarts(insns);
   const indexOf = indexOfSlot(starts);
   const linesAt = new Map<number, string[]>();
@@ -45,16 +45,20 @@ export function printAsm(listing: AsmListing): string {
     const text = instead.get(index) ?? formatInsn(insn, (offset) => callee ?? targetLabel ?? formatOffset(offset));
     out.push(`    ${text}`);
   }
-  return `${out.join("\n")}\n`;
+  return out.map((line) => `${line}\n`).join("");
 }
 
 /** The labels of a program by instruction index: function names, and `L1`, `L2` … for whatever else is jumped to. */
-function labelsOf(insns: readonly ResolvedInsn[], functions: ReadonlyMap<number, string>): Map<number, string> {
+function labelsOf(
+  insns: readonly ResolvedInsn[],
+  functions: ReadonlyMap<number, string>,
+  callees: ReadonlyMap<number, string>,
+): Map<number, string> {
   const starts = slotStarts(insns);
   const indexOf = indexOfSlot(starts.slice(0, -1));
   const targets = new Set<number>();
   for (const [index, insn] of insns.entries()) {
-    const slot = targetSlot(insn, starts[index] ?? 0);
+    const slot = callees.has(index) ? null : targetSlot(insn, starts[index] ?? 0);
     const target = slot === null ? undefined : indexOf.get(slot);
     if (target !== undefined) targets.add(target);
   }

@@ -14,6 +14,8 @@ import { aluOps, atomicOps, compareLevels, jumpOps } from "./isa.ts";
 import type { MapKind } from "./maps.ts";
 import { mapKindInfo } from "./maps.ts";
 
+export type { CpuLevel } from "./isa.ts";
+
 /** The releases that may be asked for as a floor, oldest first. */
 export const kernelVersions = [
   ...["5.4", "5.5", "5.6", "5.7", "5.8", "5.9", "5.10", "5.11", "5.12", "5.13", "5.14", "5.15", "5.16", "5.17", "5.18"],
