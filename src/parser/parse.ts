@@ -1,0 +1,55 @@
+// Text to syntax tree: scan, parse, build, check, in this order and nothing else. Never throws on any text; what is
+// wrong with it comes back as diagnostics in the order of their places.
+
+import type { IToken, Lexer } from "chevrotain";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import type { SourceFile } from "../base/source.ts";
+import type { File } from "./ast.ts";
+import { buildAst } from "./build-ast.ts";
+import { RuleParser } from "./grammar.ts";
+import { createLexer, tokenize } from "./lexer.ts";
+import { syntaxFault } from "./messages.ts";
+
+/** A lexer and a parser that have been analysed and can be used any number of times. */
+export interface Parser {
+  readonly lexer: Lexer;
+  readonly rules: RuleParser;
+}
+
+/**
+ * Makes the lexer and the parser: the dearest part of a start, so done once and lazily. The grammar's own validations
+ * cost as much again and hold for every run or for none: a test does them.
+ */
+export function createParser(options: { readonly skipValidations: boolean } = { skipValidations: true }): Parser {
+  return { lexer: createLexer(options.skipValidations), rules: new RuleParser(options.skipValidations) };
+}
+
+let shared: Parser | undefined;
+
+/** The parser that `parse` uses, made at the first call; a start-up snapshot may call this to have it ready. */
+export function sharedParser(): Parser {
+  shared ??= createParser();
+  return shared;
+}
+
+/** Parses one file; the tree holds error nodes where the text couldn't be understood. Never throws. */
+export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic[] } {
+  const { lexer, rules } = sharedParser();
+  const diagnostics: Diagnostic[] = [];
+  const tokens: IToken[] = tokenize(lexer, source, diagnostics);
+  const tree = rules.parseFile(tokens, source.text);
+  for (const fault of rules.faults) diagnostics.push(syntaxFault(fault, faultSpan(source, fault.found)));
+  const file = buildAst(source, tree, diagnostics);
+  diagnostics.sort((a, b) => startOf(a) - startOf(b));
+  return { file, diagnostics };
+}
+
+function faultSpan(file: SourceFile, found: IToken): { file: SourceFile; start: number; end: number } {
+  const end = file.text.length;
+  if (Number.isNaN(found.startOffset)) return { file, start: end, end };
+  return { file, start: found.startOffset, end: found.startOffset + found.image.length };
+}
+
+function startOf(diagnostic: Diagnostic): number {
+  return diagnostic.primary?.span.start ?? 0;
+}

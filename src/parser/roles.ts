@@ -1,0 +1,101 @@
+// Which part a word plays where it stands. The scanner sees only words; this pass gives each its token type from the
+// word itself and its two neighbours, so that the grammar needs one token of lookahead and hardly any reserved word:
+// after a dot or before a colon any word is a name. Pure; knows nothing of rules.
+
+import type { IToken, TokenType } from "chevrotain";
+import {
+  AssignOperatorToken,
+  Colon,
+  Comma,
+  contextualWordTypes,
+  Dev,
+  Dot,
+  Else,
+  ElseArm,
+  ElseBeforeIf,
+  Equals,
+  Greater,
+  IdentifierToken,
+  Inner,
+  LabelToken,
+  LeftBracket,
+  Less,
+  LiteralToken,
+  OrFallback,
+  RightBracket,
+  reservedWordTypes,
+  StringToken,
+  UpdateOperator,
+  VerdictToken,
+  WordToken,
+  Arrow,
+} from "./tokens.ts";
+
+/** Sets the type of each word in `tokens` in place and splits `>>` where it closes two types' arguments. */
+export function assignRoles(tokens: readonly IToken[]): IToken[] {
+  const result: IToken[] = [];
+  let openAngles = 0;
+  for (let i = 0; i < tokens.length; i++) {
+    const token = tokens[i] as IToken;
+    const type = token.tokenType;
+    if (type === WordToken) {
+      retype(token, roleOf(token.image, tokens[i - 1], tokens[i + 1], tokens[i + 2]));
+    } else if (type === Less) {
+      if (opensTypeArguments(tokens, i)) openAngles += 1;
+    } else if (type === Greater) {
+      openAngles = Math.max(0, openAngles - 1);
+    } else if (token.image === "||" && isVerdict(tokens[i + 1], tokens[i + 2])) {
+      retype(token, OrFallback);
+    } else if ((token.image === ">>" && openAngles > 1) || (token.image === ">=" && openAngles === 1)) {
+      result.push(part(token, 0, Greater), part(token, 1, token.image === ">>" ? Greater : Equals));
+      openAngles = Math.max(0, openAngles - 2);
+      continue;
+    } else if (type !== Comma && type !== LeftBracket && type !== RightBracket && type !== LiteralToken) {
+      openAngles = 0;
+    }
+    result.push(token);
+  }
+  return result;
+}
+
+function roleOf(word: string, before: IToken | undefined, after: IToken | undefined, second: IToken | undefined): TokenType {
+  if (before?.tokenType === Dot) return IdentifierToken;
+  const next = after?.tokenType;
+  if (next === Colon) return LabelToken;
+  const reserved = reservedWordTypes.get(word);
+  if (reserved !== undefined) {
+    if (reserved === Else) return after?.image === "if" ? ElseBeforeIf : next === Arrow ? ElseArm : Else;
+    return word === "or" && isVerdict(after, second) ? OrFallback : reserved;
+  }
+  const contextual = contextualWordTypes.get(word);
+  if (contextual === undefined || next === Dot || next === LeftBracket || isAssignment(next)) return IdentifierToken;
+  if (contextual === Dev) return next === StringToken ? Dev : IdentifierToken;
+  if (contextual === Inner) return next === WordToken ? Inner : IdentifierToken;
+  return contextual;
+}
+
+/** Whether a verdict word follows, which makes `or` and `||` a fallback. */
+function isVerdict(after: IToken | undefined, second: IToken | undefined): boolean {
+  return after !== undefined && reservedWordTypes.get(after.image) === VerdictToken && second?.tokenType !== Colon;
+}
+
+function isAssignment(type: TokenType | undefined): boolean {
+  return type === Equals || type === UpdateOperator || type === AssignOperatorToken;
+}
+
+function opensTypeArguments(tokens: readonly IToken[], at: number): boolean {
+  return tokens[at - 1]?.image === "prefix" || (tokens[at - 4]?.image === "map" && tokens[at - 2]?.tokenType === Colon);
+}
+
+function retype(token: IToken, type: TokenType): void {
+  token.tokenType = type;
+  token.tokenTypeIdx = type.tokenTypeIdx ?? 0;
+  if (type === LiteralToken) token.payload = { kind: "bool", value: token.image === "true" };
+}
+
+function part(token: IToken, index: 0 | 1, type: TokenType): IToken {
+  const offset = token.startOffset + index;
+  const half = { ...token, image: token.image[index] ?? "", startOffset: offset, endOffset: offset };
+  retype(half, type);
+  return half;
+}
