@@ -300,17 +300,7 @@ export class RuleParser extends CstParser {
   });
 
   readonly edgeValue = this.RULE("edgeValue", () => {
-    this.OR([
-      { ALT: () => this.CONSUME(t.LiteralToken) },
-      { ALT: () => this.CONSUME(t.IdentifierToken) },
-      {
-        ALT: () => {
-          this.CONSUME(t.LeftParen);
-          this.SUBRULE(this.expression);
-          this.CONSUME(t.RightParen);
-        },
-      },
-    ]);
+    this.OR([{ ALT: () => this.CONSUME(t.LiteralToken) }, { ALT: () => this.CONSUME(t.IdentifierToken) }]);
   });
 
   readonly headerBody = this.RULE("headerBody", () => {
