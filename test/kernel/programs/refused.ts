@@ -1,0 +1,62 @@
+// Programs that the compiler must refuse, with the place it must point to between « and » and what its words must mention.
+
+import type { RefusedProgram } from "./case.ts";
+
+const needsProof = (name: string, source: string, header: string): RefusedProgram => ({
+  name,
+  source,
+  says: new RegExp(`if ${header}\\b`),
+});
+
+export const refusedPrograms: readonly RefusedProgram[] = [
+  needsProof("an unproven key", "counter by_port[u16]\ncount by_port[«tcp.dport»]\n", "tcp"),
+  needsProof("an unproven let", "let port = «tcp.dport»\nif port == 80 then drop\n", "tcp"),
+  needsProof("an unproven assignment", "«ip6.hop_limit» = 3\n", "ip6"),
+  needsProof("an unproven swap", "swap arp.sha, «arp.tha»\n", "arp"),
+  needsProof(
+    "proven in the other branch",
+    "if tcp then pass else { let port = «tcp.dport»\n if port == 1 then drop }\n",
+    "tcp",
+  ),
+  needsProof("proven by or only", "counter c[u16]\nif tcp or udp then count c[«tcp.dport»]\n", "tcp"),
+  needsProof("a selector was changed", "if ip then { eth.type = 5\n let t = «ip.ttl»\n if t == 1 then drop }\n", "ip"),
+  { name: "an unknown field", source: "if tcp.«dprt» == 80 then drop\n", says: /dport/ },
+  { name: "an unknown name", source: "if tcp.dport in «prots» then drop\nset ports : u16[4]\n", says: /ports/ },
+  { name: "a value too wide for the field", source: "if «tcp.dport == 70000» then drop\n", says: /70000|65535|u16/ },
+  { name: "assigning a wider value", source: "var small : u8\nif tcp then small = «tcp.dport»\n", says: /as u8/ },
+  { name: "an address for a port", source: "if «tcp.dport == 10.0.0.1» then drop\n" },
+  { name: "a set of the wrong type", source: "set ports : u16[4]\nif «ip.saddr in ports» then drop\n" },
+  { name: "a shared narrow increment", source: "var small : u16\n«small += 1»\n", says: /atomic|u32|u64/ },
+  {
+    name: "an entry without if let",
+    source: "map m : hash<u16, u64>[4]\nif tcp then { if «m[tcp.dport]» == 1 then drop }\n",
+    says: /if let/,
+  },
+  { name: "recursion", source: "fn f() = «f()»\nif f() then drop\n", says: /itself|recurs/ },
+  { name: "a statement after a verdict", source: "drop\n«pass»\n" },
+  {
+    name: "two statements without braces",
+    source: "counter hits\nset bad : ipv4[4]\nif ip.saddr in bad then count hits «drop»\n",
+    says: /\{/,
+  },
+  { name: "a rule beside programs", source: "program a { drop }\n«if tcp then pass»\n" },
+  { name: "a name declared twice", source: "const A = 1\nconst «A» = 2\nif meta.len == A then drop\n" },
+  { name: "an import that isn't there", source: 'import «"nowhere.xdp"»\ndrop\n' },
+  {
+    name: "limiters aren't built yet",
+    source: "«limiter syns[64] : 10/s per ipv4»\nif tcp then drop\n",
+    says: /not supported yet/,
+  },
+  {
+    name: "ring buffers aren't built yet",
+    source: "«ringbuf events[256K]»\nif tcp then drop\n",
+    says: /not supported yet/,
+  },
+  { name: "encapsulation isn't built yet", source: "«pop vlan»\npass\n", says: /not supported yet/ },
+  {
+    name: "fields under a checksum aren't written yet",
+    source: "if ip then { «ip.ttl -= 1» }\n",
+    says: /not supported yet/,
+  },
+  { name: "a bracket is missing", source: "if tcp.dport in { 80, 443 «then» drop\n" },
+];
