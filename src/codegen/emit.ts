@@ -185,9 +185,12 @@ class Emitter {
         push({ kind: "atomic", op: "add", fetch: false, width: insn.width, ...address, src: this.#reg(insn.src) });
         return;
       }
-      case "spill":
-        push(...this.#copies([{ to: this.#home(insn.home), from: this.#reg(insn.src) }], 0));
+      case "spill": {
+        // A home nobody reads has no place: what was spilled turned out to fit its first child's register.
+        const to = this.#location(insn.home);
+        if (to !== null) push(...this.#copies([{ to, from: this.#reg(insn.src) }], 0));
         return;
+      }
       case "reload":
         push(...this.#copies([{ to: this.#reg(insn.dst), from: this.#home(insn.home) }], 0));
         return;
