@@ -4,10 +4,9 @@
 
 import { closeSync, openSync, realpathSync, renameSync, statSync, unlinkSync } from "node:fs";
 import path from "node:path";
-import { isatty } from "node:tty";
 import { CliFailure, describeSystemError, systemErrorCode } from "./failure.ts";
 import type { System } from "./system.ts";
-import { writeDescriptor } from "./system.ts";
+import { isTerminal, writeDescriptor } from "./system.ts";
 
 /** One result to be written. */
 export interface OutputFile {
@@ -75,7 +74,7 @@ function resolveTarget(shownPath: string): string | null {
 function writeSpecial(file: OutputFile, force: boolean): void {
   const fd = openSync(file.path, "w");
   try {
-    if (file.binary && !force && isatty(fd)) throw refusal(file.path);
+    if (file.binary && !force && isTerminal(fd)) throw refusal(file.path);
     writeDescriptor(fd, file.bytes);
   } finally {
     closeSync(fd);

@@ -16,11 +16,13 @@ export interface Reporter {
   take(): string;
 }
 
-/** A reporter for people, with colour escapes or without. */
-export function textReporter(color: boolean): Reporter {
+/** A reporter for people; whether to use colour escapes is asked once there is something to colour. */
+export function textReporter(wantsColor: () => boolean): Reporter {
   let text = "";
+  let color: boolean | undefined;
   return {
     diagnostic(diagnostic) {
+      color ??= wantsColor();
       text += `${renderDiagnostic(diagnostic, { color }).trimEnd()}\n\n`;
     },
     info(_type, _fields, line) {

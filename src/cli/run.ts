@@ -16,7 +16,7 @@ import type { System } from "./system.ts";
 /** Runs `xdpc` with `words` and returns its exit code; never throws. */
 export function run(words: readonly string[], system: System): number {
   // Until the words are understood: faults of usage are said as JSON when that word is there at all.
-  let reporter = words.includes("--json") ? jsonReporter() : textReporter(false);
+  let reporter = words.includes("--json") ? jsonReporter() : textReporter(() => false);
   let code: number;
   try {
     const parsed = parseCommandLine(words);
@@ -75,7 +75,7 @@ function say(reporter: Reporter, system: System, code: number): number {
 }
 
 function reporterFor(manner: Manner, system: System): Reporter {
-  return manner.json ? jsonReporter() : textReporter(wantsColor(manner.color, system));
+  return manner.json ? jsonReporter() : textReporter(() => wantsColor(manner.color, system));
 }
 
 /**

@@ -2,7 +2,6 @@
 // binary's time and size; when there is none it says which file it wanted, and the plain run makes it after its work. A
 // folder that can't be written to is no fault: the compiler then starts plainly each time.
 
-import { spawnSync } from "node:child_process";
 import { closeSync, mkdirSync, openSync, renameSync, statSync, unlinkSync } from "node:fs";
 import path from "node:path";
 
@@ -44,12 +43,14 @@ export function makeSnapshot(dist: string): boolean {
   removeIfStale(unfinished);
   closeSync(openSync(unfinished, "wx"));
   try {
-    // The builder's path in the settings is relative to the working directory.
-    const { status } = spawnSync(
-      process.execPath,
-      ["--snapshot-blob", path.resolve(unfinished), "--build-snapshot-config", "snapshot.json"],
-      { cwd: dist, stdio: "ignore", env: { ...process.env, NODE_OPTIONS: "" } },
-    );
+    // Not imported: a snapshot, which never makes one, would have to hold the module. The builder's path in the settings is relative to the working directory.
+    const { status } = process
+      .getBuiltinModule("node:child_process")
+      .spawnSync(
+        process.execPath,
+        ["--snapshot-blob", path.resolve(unfinished), "--build-snapshot-config", "snapshot.json"],
+        { cwd: dist, stdio: "ignore", env: { ...process.env, NODE_OPTIONS: "" } },
+      );
     const made = status === 0 && statSync(unfinished).size > 0;
     if (!made) closeSync(openSync(unfinished, "w"));
     renameSync(unfinished, place);

@@ -1,8 +1,7 @@
 // The process seen by the command line: its streams, environment and terminal. One small interface, so that a run can also be
 // made without a process (the start-up snapshot warms the compiler up with one). Files are host.ts's and output.ts's business.
 
-import { readSync, writeSync } from "node:fs";
-import { isatty } from "node:tty";
+import { fstatSync, readSync, writeSync } from "node:fs";
 import { systemErrorCode } from "./failure.ts";
 
 /** What a run needs of the process around it. */
@@ -21,8 +20,20 @@ export function processSystem(): System {
     env: process.env,
     readStdin: (limitBytes) => readDescriptor(0, limitBytes),
     write: (fd, bytes) => writeDescriptor(fd, bytes),
-    isTerminal: (fd) => isatty(fd),
+    isTerminal,
   };
+}
+
+/**
+ * Whether an open descriptor is a terminal. Only character devices can be; the module that knows is loaded for those alone,
+ * because it costs milliseconds and isn't made for start-up snapshots.
+ */
+export function isTerminal(fd: number): boolean {
+  try {
+    return fstatSync(fd).isCharacterDevice() && process.getBuiltinModule("node:tty").isatty(fd);
+  } catch {
+    return false;
+  }
 }
 
 /** Reads an open descriptor to its end, or until it has given more than `limitBytes`. */
