@@ -146,7 +146,8 @@ const baseRows = {
   trace_printk: [6, "4.8", ["memory", "size", "extra", "extra", "extra"], "status", ["gpl"]],
   get_prandom_u32: [7, "4.8", [], "scalar"],
   get_smp_processor_id: [8, "4.8", [], "scalar"],
-  // Since 6.13 the verifier takes it for a change of the packet, as the program called may have changed it before failing.
+  // From 6.13 (commit 1a4607ffba35, also in older stable releases) the verifier drops packet pointers after it; some later
+  // ones keep them, as a call that failed changed nothing. A program for all of them reads the pointers again.
   tail_call: [12, "4.8", ["ctx", "map", "scalar"], "never", ["changesPacket"]],
   get_current_pid_tgid: [14, "6.10", [], "scalar"],
   get_current_uid_gid: [15, "6.16", [], "scalar"],
