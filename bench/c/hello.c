@@ -11,9 +11,10 @@ struct {
 SEC("xdp_hello")
 int hello(struct xdp_md *ctx)
 {
-	bpf_printk("rx ifindex = %u", ctx->ingress_ifindex);
-	bpf_printk("rx queue = %u", ctx->rx_queue_index);
-	bpf_printk("len = %u", (__u32)(ctx->data_end - ctx->data));
+	bpf_printk("rx ifindex = %u, queue = %u, len = %u", ctx->ingress_ifindex, ctx->rx_queue_index,
+		   (__u32)(ctx->data_end - ctx->data));
+	bpf_printk("packet on cpu %u", bpf_get_smp_processor_id());
+	bpf_printk("hello, world");
 	return XDP_PASS;
 }
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { concat, hex, littleEndian } from "../support/addresses.ts";
 import { type KernelMap, loadProgram, MAP_TYPE } from "../support/bpf.ts";
 import { compileText, objectFile, objectOf, temporaryFolder } from "../support/compile.ts";
-import { fullCorpus, type Sample, shortCorpus } from "../support/corpus.ts";
+import { cutSamples, fullCorpus, type Sample, shortCorpus } from "../support/corpus.ts";
 import { attachXdp, type LoadedObject, loadObject } from "../support/libbpf.ts";
 import { closeAll } from "../support/native.ts";
 import { createNetns, createPeerNetns, createVeth, netnsProblem, type VethEnd } from "../support/netns.ts";
@@ -85,7 +85,7 @@ describeWith("small programs in the kernel", [netnsProblem()], () => {
 
   function runAll(program: SmallProgram, object: LoadedObject, state: State): string[] {
     const kernel = object.program(program.program);
-    const extra = program.extra === undefined ? [] : fullCorpus(program.extra).slice(corpus.length);
+    const extra = cutSamples(program.extra ?? []);
     const samples = [...(program.quick === true ? quickCorpus : corpus), ...extra];
     const options = program.queue === undefined ? {} : { ingress: { ifindex: device.ifindex, queue: program.queue } };
     const faults: string[] = [];

@@ -1,7 +1,7 @@
 // The frames that programs are judged by: hand-picked ones for every rule of reading, random ones from pools of values that
 // rules in the tests ask for, and each of them cut at every length from 14 bytes (the least a test run takes). Deterministic.
 
-import { concat, hex } from "./addresses.ts";
+import { hex } from "./addresses.ts";
 import { type Reading, read } from "./oracle.ts";
 import {
   ah,
@@ -232,24 +232,24 @@ function samples(frames: readonly Uint8Array[]): Sample[] {
   return Array.from(known.values(), (frame) => ({ frame, reading: read(frame) }));
 }
 
-/** Whole frames only: the hand-picked ones and `randomCount` random ones, and `extra`. */
-export function wholeFrames(randomCount = 150, extra: readonly Uint8Array[] = []): Uint8Array[] {
+/** Whole frames only: the hand-picked ones and `randomCount` random ones. */
+export function wholeFrames(randomCount = 150): Uint8Array[] {
   const random = new Random();
-  return [...chosen(), ...Array.from({ length: randomCount }, () => randomFrame(random)), ...extra];
+  return [...chosen(), ...Array.from({ length: randomCount }, () => randomFrame(random))];
 }
 
 /** The whole corpus: every frame, and every frame cut at every length from 14 on. */
-export function fullCorpus(extra: readonly Uint8Array[] = []): Sample[] {
-  return samples(wholeFrames(150, extra).flatMap((frame) => everyCut(frame)));
+export function fullCorpus(): Sample[] {
+  return cutSamples(wholeFrames());
+}
+
+/** These frames, and each of them cut at every length from 14 on. */
+export function cutSamples(frames: readonly Uint8Array[]): Sample[] {
+  return samples(frames.flatMap((frame) => everyCut(frame)));
 }
 
 /** Whole frames, and the cuts of each tenth: for programs whose state makes a long run dear. */
-export function shortCorpus(extra: readonly Uint8Array[] = []): Sample[] {
-  const whole = wholeFrames(60, extra);
+export function shortCorpus(): Sample[] {
+  const whole = wholeFrames(60);
   return samples([...whole, ...whole.filter((_, index) => index % 10 === 0).flatMap((frame) => everyCut(frame))]);
-}
-
-/** The frame with `bytes` written at `offset`: for expected output. */
-export function patched(frame: Uint8Array, offset: number, bytes: Uint8Array): Uint8Array {
-  return concat(frame.subarray(0, offset), bytes, frame.subarray(offset + bytes.length));
 }

@@ -86,7 +86,7 @@ export const valuePrograms: readonly SmallProgram[] = [
       p.ip6 !== undefined &&
       ["2001:db8::/32", "ff02::1/128", "fe80::/10"].some((prefix) => inPrefix6(p.ip6!.daddr, prefix)),
   ),
-  rule("a set of MACs", "eth.saddr in { aa:bb:cc:dd:ee:ff, ff:ff:ff:ff:ff:ff }", (p) =>
+  rule("MACs in a set in the rule", "eth.saddr in { aa:bb:cc:dd:ee:ff, ff:ff:ff:ff:ff:ff }", (p) =>
     [mac("aa:bb:cc:dd:ee:ff"), mac("ff:ff:ff:ff:ff:ff")].includes(p.eth!.saddr),
   ),
   rule(
