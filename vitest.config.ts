@@ -3,6 +3,8 @@
 
 import { defineConfig } from "vitest/config";
 
+const reportFile = process.env.XDPC_TEST_REPORT;
+
 export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
@@ -13,6 +15,8 @@ export default defineConfig({
     teardownTimeout: 10_000,
     // Golden files and snapshots are never written on CI.
     update: false,
+    // A file to write the results to, for .ci/run; what is printed stays the same.
+    reporters: reportFile === undefined ? ["default"] : ["default", ["json", { outputFile: reportFile }]],
     globalSetup: ["test/support/global-setup.ts"],
   },
 });

@@ -140,6 +140,7 @@ export interface XdpSocket {
   readonly fd: number;
   /** Waits until `count` frames have arrived or the time is over (default 2 s). */
   receive(count: number, timeoutMs?: number): Promise<Uint8Array[]>;
+  /** Closes the descriptor; the queue is free again only when the process ends, as its rings stay mapped. */
   close(): void;
 }
 
