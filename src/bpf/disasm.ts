@@ -34,13 +34,16 @@ export function disassemble(input: DisasmInput): Disassembly {
     const index = indexOf.get(relocation.slot);
     if (relocation.kind === "call" && index !== undefined) callees.set(index, relocation.symbol);
   }
+  const faultAt = new Map(faults.map((fault) => [fault.slot, fault]));
   const text = printAsm({
     insns: pieces.map((piece) => piece.insn ?? placeholder),
     lines: lines.flatMap(({ slot, text }) => ifDefined(indexOf.get(slot), (insnIndex) => ({ insnIndex, text }))),
     functions: new Map(functions.flatMap(({ slot, name }) => ifDefined(indexOf.get(slot), (i) => [i, name] as const))),
     callees,
     instead: new Map(
-      pieces.flatMap((piece, i) => (piece.insn === null ? [[i, describe(piece, faults)] as const] : [])),
+      pieces.flatMap((piece, i) =>
+        piece.insn === null ? [[i, describe(piece, faultAt.get(piece.slot))] as const] : [],
+      ),
     ),
   });
   return { text, faults };
@@ -49,9 +52,8 @@ export function disassemble(input: DisasmInput): Disassembly {
 /** Takes the one slot that a piece without an instruction takes, so that those behind it keep their slots. */
 const placeholder: ResolvedInsn = { kind: "exit" };
 
-function describe(piece: Extract<DecodedPiece, { insn: null }>, faults: readonly DecodeFault[]): string {
+function describe(piece: Extract<DecodedPiece, { insn: null }>, fault: DecodeFault | undefined): string {
   const hex = [...piece.bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
-  const fault = faults.find(({ slot }) => slot === piece.slot);
   return `.bytes ${hex}  ; ${fault === undefined ? "not an instruction" : describeFault(fault)}`;
 }
 

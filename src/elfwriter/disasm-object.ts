@@ -9,6 +9,8 @@ import { symbolType } from "./elf-format.ts";
 import type { CodeSection, ObjectFault, ObjectFile, ObjectLine, ObjectMap, ObjectSection } from "./object-file.ts";
 import { readObject } from "./read.ts";
 
+const maxShown = 500;
+
 /** The text of a BPF object file, or why it can't be read; slots that are no instructions are shown as bytes. */
 export function disassembleObject(
   bytes: Uint8Array,
@@ -60,12 +62,11 @@ function count(number: number | bigint, noun: string): string {
 
 function codeText(object: ObjectFile, code: CodeSection): string {
   const functions = code.functions.map(({ startSlot, name }) => ({ slot: startSlot, name: printable(name) }));
-  const { text } = disassemble({
-    bytes: code.section.bytes,
-    relocations: bpfRelocations(object, code),
-    lines: sourceLines(code.lines),
-    functions,
-  });
+  const relocations = bpfRelocations(object, code).map((r) =>
+    r.kind === "data" ? { ...r, section: printable(r.section) } : { ...r, symbol: printable(r.symbol) },
+  );
+  const lines = sourceLines(code.lines);
+  const { text } = disassemble({ bytes: code.section.bytes, relocations, lines, functions });
   return `; section ${printable(code.section.name)}\n\n${text}`;
 }
 
@@ -74,16 +75,20 @@ function sourceLines(lines: readonly ObjectLine[]): { slot: number; text: string
   const bySlot = new Map<number, string>();
   for (const { offsetBytes, file, line, text } of lines) {
     if (offsetBytes % slotBytes !== 0) continue;
-    bySlot.set(offsetBytes / slotBytes, printable(`${file}:${line} ${text.trim()}`.trimEnd()));
+    bySlot.set(offsetBytes / slotBytes, `${printable(file)}:${line} ${printable(text).trim()}`.trimEnd());
   }
   const all = [...bySlot].map(([slot, text]) => ({ slot, text }));
   return all.filter(({ text }, index) => text !== all[index - 1]?.text);
 }
 
-/** Names and texts of a stranger's file reach a terminal: control characters are shown, not sent. */
+/**
+ * Names and texts of a stranger's file reach a terminal: control characters are shown, not sent, and a text is cut to
+ * `maxShown` characters, for the same one can be shown once for each instruction.
+ */
 function printable(text: string): string {
+  const shown = text.length > maxShown ? `${text.slice(0, maxShown)}…` : text;
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-  return text.replace(/[\0-\x1f\x7f-\x9f]/g, (c) =>
+  return shown.replace(/[\0-\x1f\x7f-\x9f]/g, (c) =>
     c === "\t" ? " " : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
   );
 }
