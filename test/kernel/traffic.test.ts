@@ -53,7 +53,7 @@ describeWith("traffic", problems, () => {
   let sink: VethEnd;
   let sinkSocket: PacketSocket;
   /** Bound to the only queue of `target`. */
-  let _socket: XdpSocket;
+  let xdpSocket: XdpSocket;
 
   beforeAll(async () => {
     near = await createNetns();
@@ -63,7 +63,7 @@ describeWith("traffic", problems, () => {
     senderSocket = openPacketSocket(sender);
     targetSocket = openPacketSocket(target);
     sinkSocket = openPacketSocket(sink);
-    _socket = openXdpSocket(target);
+    xdpSocket = openXdpSocket(target);
     attachXdp(sink, loadProgram({ insns: PASS_PROGRAM }).fd);
     attachXdp(sender, loadProgram({ insns: PASS_PROGRAM }).fd);
   });
@@ -104,14 +104,12 @@ describeWith("traffic", problems, () => {
       expect(object.map("ports").keys().map(hex)).toEqual(["5000"]);
       expect(sorted(await send(all, targetSocket, all.length)), "listed, but no socket").toEqual(sorted(all));
 
-      const socket = openXdpSocket(target);
-      object.map("xsk").update(littleEndian(0, 4), littleEndian(socket.fd, 4));
+      object.map("xsk").update(littleEndian(0, 4), littleEndian(xdpSocket.fd, 4));
       expect(sorted(await send(all, targetSocket, others.length)), "the rest").toEqual(sorted(others));
-      expect(sorted(await socket.receive(2)), "at the socket").toEqual(sorted([web, taggedWeb]));
+      expect(sorted(await xdpSocket.receive(2)), "at the socket").toEqual(sorted([web, taggedWeb]));
 
       object.map("ports").delete(new Uint8Array([0x50, 0]));
       expect(sorted(await send(all, targetSocket, all.length)), "listed no more").toEqual(sorted(all));
-      socket.close();
       object.close();
     },
   );
