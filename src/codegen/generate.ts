@@ -11,6 +11,7 @@ import { layFrame, maxStackBytes } from "./frame.ts";
 import { layOut } from "./layout.ts";
 import { linesOf } from "./lineinfo.ts";
 import { resolveJumps } from "./reach.ts";
+import { rebase } from "./rebase.ts";
 import { allocate } from "./regalloc.ts";
 import { select } from "./select.ts";
 import { mergeTails } from "./tails.ts";
@@ -41,7 +42,7 @@ const maxSlots = 1_000_000;
 
 /** Generates a function's code. The function must hold to the IR's shape rules. */
 export function generate(fn: IrFunction, options: GenerateOptions): Generated {
-  const allocation = allocate(select(fn, options.cpu));
+  const allocation = allocate(select(rebase(fn), options.cpu));
   const frame = layFrame(allocation, fn.slots);
   const open = emit(allocation, frame);
   if (open.stackBytes > maxStackBytes) return { kind: "stack", bytes: open.stackBytes };

@@ -126,7 +126,7 @@ class Maker {
   #statements(depth: number): void {
     for (let i = depth === 0 ? Number.POSITIVE_INFINITY : 1 + this.#below(5); i > 0 && this.#left > 0; i--) {
       this.#left--;
-      const dice = this.#below(20);
+      const dice = this.#below(22);
       if (dice < 11) this.#assign();
       else if (dice < 13) this.#stack();
       else if (dice < 14) this.#packetStore();
@@ -134,8 +134,68 @@ class Maker {
       else if (depth > 3) this.#assign();
       else if (dice < 18) this.#branch(depth);
       else if (dice < 19) this.#switch(depth);
-      else this.#loop(depth);
+      else if (dice < 20) this.#loop(depth);
+      else this.#walk();
     }
+  }
+
+  /** A pointer that walks through the packet: guard after guard, fields read behind each, two ways joined at a parameter. */
+  #walk(): void {
+    const b = this.#b;
+    let place = this.#data;
+    if (this.#chance(2)) {
+      const index = b.binary("and", "i64", this.#operand("i64"), b.constant("i64", 60));
+      place = b.index(this.#chance(2) ? b.offset(place, 14) : place, index);
+    }
+    const arms: { end: number; values: ValueId[] }[] = [];
+    const guard = (pointer: ValueId, bytes: number): void => {
+      const ok = b.newBlock();
+      const failed = b.newBlock();
+      const toShort = this.#chance(2);
+      const fail: Edge = { target: toShort ? this.#short : failed.id, args: [] };
+      b.packetGuard(pointer, this.#end, bytes, { target: ok.id, args: [] }, fail);
+      if (toShort) {
+        b.setBlock(failed.id);
+        b.ret(b.constant("i32", 5));
+      } else arms.push({ end: failed.id, values: this.#values() });
+      b.setBlock(ok.id);
+    };
+    const read = (pointer: ValueId, limit: number): void => {
+      const width = this.#pick([1, 2, 4] as const);
+      const at = this.#below(limit - width + 1);
+      if (this.#chance(2)) this.#assignTo(b.load("packet", width, pointer, at));
+      else this.#assignTo(b.load("packet", width, b.offset(pointer, at), 0));
+    };
+    let known = 0;
+    for (let i = this.#below(4); i > 0; i--) {
+      known += 4 + this.#below(20);
+      guard(place, known);
+      for (let n = this.#below(3); n > 0; n--) read(place, known);
+      if (this.#shape.calls && this.#chance(5)) b.call("ktime_get_ns", []);
+    }
+    if (this.#chance(2)) {
+      const join = b.newBlock(["pkt"]);
+      const [left, right] = [b.newBlock(), b.newBlock()];
+      const edge = (target: number): Edge => ({ target, args: [] });
+      b.branch("ugt", "i32", this.#operand("i32"), this.#operand("i32"), edge(left.id), edge(right.id));
+      b.setBlock(left.id);
+      const [first, second] = [this.#below(40), this.#below(40)];
+      b.jump(join.id, [b.offset(place, first)]);
+      b.setBlock(right.id);
+      if (this.#chance(2)) guard(place, known + 4);
+      b.jump(join.id, [this.#chance(2) ? place : b.offset(place, second)]);
+      b.setBlock(join.id);
+      const pointer = join.params[0] as ValueId;
+      guard(pointer, 8);
+      read(pointer, 8);
+      if (this.#chance(2)) {
+        guard(pointer, 20);
+        read(pointer, 20);
+      }
+      if (known > 0 && this.#chance(2)) read(place, known);
+    }
+    arms.push({ end: b.current as number, values: this.#values() });
+    this.#join(arms);
   }
 
   #operand(type: IntType): ValueId {

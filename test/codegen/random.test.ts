@@ -28,7 +28,7 @@ const shapes = fc.record({
   calls: fc.boolean(),
 });
 
-const packets = fc.array(fc.uint8Array({ minLength: packetBytes, maxLength: packetBytes }), {
+const packets = fc.array(fc.uint8Array({ minLength: packetBytes, maxLength: 2 * packetBytes }), {
   minLength: 1,
   maxLength: 3,
 });
