@@ -4,8 +4,30 @@
 
 import { InternalError } from "./base/assert.ts";
 import type { Diagnostic } from "./base/diagnostic.ts";
-import type { SourceFile } from "./base/source.ts";
-import type { CpuLevel, KernelVersion } from "./bpf/kernel.ts";
+import { errorAt } from "./base/diagnostic.ts";
+import { SourceFile } from "./base/source.ts";
+import { printAsm } from "./bpf/asm.ts";
+import { slotsOf } from "./bpf/insn.ts";
+import { beyondKernel, type CpuLevel, type KernelVersion, minimumKernel, type ProgramNeeds } from "./bpf/kernel.ts";
+import type { BpfMap, BpfProgram } from "./bpf/object.ts";
+import { generate } from "./codegen/generate.ts";
+import { writeObject } from "./elfwriter/write.ts";
+import { followImports } from "./imports.ts";
+import { checkModule } from "./ir/check-module.ts";
+import { Context } from "./ir/context.ts";
+import { HeaderGraph } from "./ir/header-graph.ts";
+import type { HModule, HProgram, MapSymbol } from "./ir/hir.ts";
+import type { IrFunction } from "./ir/ir.ts";
+import { btfInt, btfOf } from "./ir/layout.ts";
+import { DataPool } from "./ir/lower/data-pool.ts";
+import { lowerProgram } from "./ir/lower/lower.ts";
+import * as messages from "./ir/messages.ts";
+import { optimise } from "./ir/passes/pipeline.ts";
+import { checkPresence } from "./ir/presence.ts";
+import { printIr } from "./ir/print.ts";
+import { validate } from "./ir/validate.ts";
+import type * as ast from "./parser/ast.ts";
+import { parse } from "./parser/parse.ts";
 
 /** How the compiler gets the texts a file names: the command line reads files, a test or a browser has a table. */
 export interface CompileHost {
@@ -75,5 +97,158 @@ export interface ProgramReport {
 
 /** Compiles a rule file. User faults come back as diagnostics; an InternalError is a bug of ours. */
 export function compile(source: SourceFile, options: CompileOptions): CompileResult {
-  throw new InternalError(`compile is being built: ${source.path} ${options.cpu}`);
+  const step = stepper(options);
+  const parsed = step("parse", null, () => parse(source), (r) => astText(r.file));
+  const followed = step("imports", null, () => followImports(parsed.file, options.host, parseOnce));
+  const ctx = new Context(parseDefines(options.defines, parsed.diagnostics));
+  for (const d of [...parsed.diagnostics, ...followed.diagnostics]) ctx.diagnostics.add(d);
+  const module = step("types", null, () => checkModule(ctx, followed.sources));
+  const graph = new HeaderGraph(module.headers);
+  for (const program of module.programs) step("presence", program.name, () => checkPresence(ctx, program, graph));
+  const failed = { diagnostics: ctx.diagnostics.all, output: null, files: followed.files };
+  if (ctx.diagnostics.hasErrors) return failed;
+
+  const data = new DataPool(module.globals);
+  const maps = module.maps.map(mapOf);
+  const compiled = module.programs.map((program) => compileProgram(program, module, data, options, ctx, step));
+  const programs = compiled.filter((c) => c !== null);
+  if (ctx.diagnostics.hasErrors || programs.length !== compiled.length) return failed;
+
+  const object = step("object", null, () => {
+    return writeObject({ license: module.license, programs: programs.map((p) => p.program), maps, data: data.sections() });
+  });
+  const reports = programs.map(({ program, stackBytes, needs }): ProgramReport => {
+    const { minimum, reasons } = minimumKernel(needs);
+    return {
+      name: program.name,
+      section: program.section,
+      instructions: program.insns.reduce((sum, insn) => sum + slotsOf(insn), 0),
+      stackBytes,
+      minimumKernel: minimum as KernelVersion,
+      reasons: reasons.map((r) => `Linux ${r.kernel} for ${r.what} (${r.source})`),
+    };
+  });
+  const asm = (): string => programs.map(({ program }) => asmText(program)).join("\n");
+  const ir = (): string => programs.map(({ fn }) => printIr(fn)).join("\n");
+  return { diagnostics: ctx.diagnostics.all, output: { object, asm, ir, programs: reports }, files: followed.files };
+}
+
+type Step = <T>(pass: string, program: string | null, run: () => T, dump?: (result: T) => string) => T;
+
+/** Runs a pass and tells the observer, if there is one. */
+function stepper(options: CompileOptions): Step {
+  const { observe } = options;
+  if (observe === undefined) return (_pass, _program, run) => run();
+  return (pass, program, run, dump) => {
+    const start = performance.now();
+    const result = run();
+    observe({ pass, program, milliseconds: performance.now() - start, dump: () => dump?.(result) ?? "" });
+    return result;
+  };
+}
+
+interface CompiledProgram {
+  readonly program: BpfProgram;
+  readonly fn: IrFunction;
+  readonly stackBytes: number;
+  readonly needs: ProgramNeeds;
+}
+
+/** One program from its typed form to instructions; null when it can't be, with a diagnostic. */
+function compileProgram(
+  program: HProgram,
+  module: HModule,
+  data: DataPool,
+  options: CompileOptions,
+  ctx: Context,
+  step: Step,
+): CompiledProgram | null {
+  const lowered = step("lower", program.name, () => lowerProgram(program, module.headers, data), printIr);
+  check(lowered, "lower");
+  let last = performance.now();
+  const fn = optimise(lowered, options.optimise, (pass, result) => {
+    check(result, pass);
+    const now = performance.now();
+    options.observe?.({ pass, program: program.name, milliseconds: now - last, dump: () => printIr(result) });
+    last = performance.now();
+  });
+  const code = step("generate", program.name, () => generate(fn, { cpu: options.cpu }), (g) => (g.kind === "code" ? printAsm(g) : ""));
+  if (code.kind === "stack") {
+    ctx.diagnostics.add(errorAt(program.span, "X0603", `program \`${program.name}\` needs ${code.bytes} bytes of stack, the kernel gives 512`, { help: "use smaller keys and values, or fewer names bound at a time" }));
+    return null;
+  }
+  if (code.kind === "size") {
+    ctx.diagnostics.add(errorAt(program.span, "X0604", `program \`${program.name}\` is too long: ${code.slots} instructions`, { help: "the kernel takes 1,000,000; put values that differ into a set or map" }));
+    return null;
+  }
+  const needs: ProgramNeeds = {
+    insns: code.insns,
+    maps: module.maps.map((m) => ({ name: m.name, kind: m.mapKind })),
+    section: program.section,
+  };
+  if (options.kernel !== null) {
+    for (const reason of beyondKernel(needs, options.kernel)) {
+      ctx.diagnostics.add(messages.needsKernel(program.span, program.name, options.kernel, reason));
+    }
+  }
+  const made: BpfProgram = {
+    name: program.name,
+    section: program.section,
+    insns: code.insns,
+    lines: code.lines,
+    result: { kind: "int", name: "int", bytes: 4, signed: true, bool: false },
+    parameters: [{ name: "ctx", type: { kind: "pointer", to: { kind: "forward", name: "xdp_md" } } }],
+    runConfig: program.runConfig,
+  };
+  return { program: made, fn, stackBytes: code.stackBytes, needs };
+}
+
+/** Between passes the IR's rules must hold; a breach is a bug of the pass. */
+function check(fn: IrFunction, pass: string): void {
+  const problems = validate(fn);
+  if (problems.length > 0) throw new InternalError(`after ${pass}: ${problems.slice(0, 3).join("; ")}`);
+}
+
+function mapOf(map: MapSymbol): BpfMap {
+  const { name, mapKind, maxEntries, flags, pinned } = map;
+  const indexed = mapKind === "array" || mapKind === "percpu_array";
+  const key = map.role === "target" ? null : indexed || map.key === null ? btfInt(32) : btfOf(map.key, `${name}_key`);
+  const value = map.value === null ? null : btfOf(map.value, `${name}_value`);
+  return { name, kind: mapKind, key, value, maxEntries, flags, pinned };
+}
+
+function asmText(program: BpfProgram): string {
+  return `${program.name}:  # section ${program.section}\n${printAsm(program)}`;
+}
+
+const parsedFiles = new WeakMap<SourceFile, ReturnType<typeof parse>>();
+
+/** Parses a file, or gives what an earlier compilation in this process made of the same one (the library's). */
+function parseOnce(source: SourceFile): ReturnType<typeof parse> {
+  const known = parsedFiles.get(source);
+  if (known !== undefined) return known;
+  const parsed = parse(source);
+  parsedFiles.set(source, parsed);
+  return parsed;
+}
+
+/** The expressions of `-D NAME=VALUE`; faults in them go to `diagnostics`. */
+function parseDefines(defines: ReadonlyMap<string, string>, diagnostics: Diagnostic[]): ReadonlyMap<string, ast.Expr> {
+  const result = new Map<string, ast.Expr>();
+  for (const [name, value] of defines) {
+    const { file, diagnostics: faults } = parse(new SourceFile(`<-D ${name}>`, `const ${name} = ${value}`));
+    diagnostics.push(...faults);
+    const decl = file.items[0];
+    if (decl?.kind === "constDecl") result.set(name, decl.value);
+  }
+  return result;
+}
+
+function astText(file: ast.File): string {
+  const plain = (key: string, value: unknown): unknown => {
+    if (key === "source") return undefined;
+    if (key === "span") return `${(value as { start: number }).start}-${(value as { end: number }).end}`;
+    return typeof value === "bigint" ? `${value}` : value;
+  };
+  return `${JSON.stringify(file, plain, 2)}\n`;
 }

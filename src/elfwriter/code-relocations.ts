@@ -9,13 +9,17 @@ import { relocationType, sectionFlag, symbolType } from "./elf-format.ts";
 import type { CodeSection, ObjectFile, ObjectRelocation } from "./object-file.ts";
 
 /**
- * The relocations of `code` that `decode` and `disassemble` understand, in rising order of slots. A place in a data section
- * is told as that section and an offset, whether the symbol is a variable's or the section's own; a variable of the kernel as
- * if it were a section of that name.
+ * The relocations of each code section that `decode` and `disassemble` understand, in rising order of slots. A place in a data
+ * section is told as that section and an offset, whether the symbol is a variable's or the section's own; a variable of the
+ * kernel as if it were a section of that name.
  */
-export function bpfRelocations(object: ObjectFile, code: CodeSection): Relocation[] {
-  const reader = new ByteReader(code.section.bytes);
+export function bpfRelocations(object: ObjectFile): ReadonlyMap<CodeSection, readonly Relocation[]> {
   const functions = functionNames(object);
+  return new Map(object.code.map((code) => [code, sectionRelocations(code, functions)]));
+}
+
+function sectionRelocations(code: CodeSection, functions: FunctionNames): Relocation[] {
+  const reader = new ByteReader(code.section.bytes);
   return code.relocations.flatMap((relocation) => {
     if (relocation.offset % slotBytes !== 0 || !reader.covers(relocation.offset, slotBytes)) return [];
     const imm = reader.i32(relocation.offset + 4);

@@ -3,6 +3,7 @@
 // src/bpf's matter.
 
 import { disassemble } from "../bpf/disasm.ts";
+import type { Relocation } from "../bpf/encode.ts";
 import { slotBytes } from "../bpf/isa.ts";
 import { bpfRelocations } from "./code-relocations.ts";
 import { symbolType } from "./elf-format.ts";
@@ -19,9 +20,9 @@ export function disassembleObject(
   | { readonly text?: undefined; readonly faults: readonly ObjectFault[] } {
   const { object, faults } = readObject(bytes);
   if (object === undefined) return { faults };
-  const code = object.code
-    .filter(({ section }) => section.bytes.length > 0)
-    .map((section) => codeText(object, section));
+  const relocations = bpfRelocations(object);
+  const filled = object.code.filter(({ section }) => section.bytes.length > 0);
+  const code = filled.map((section) => codeText(section, relocations.get(section) ?? []));
   return { text: [head(object), ...code].filter((part) => part !== "").join("\n") };
 }
 
@@ -60,9 +61,9 @@ function count(number: number | bigint, noun: string): string {
   return `${number} ${noun}${BigInt(number) === 1n ? "" : "s"}`;
 }
 
-function codeText(object: ObjectFile, code: CodeSection): string {
+function codeText(code: CodeSection, codeRelocations: readonly Relocation[]): string {
   const functions = code.functions.map(({ startSlot, name }) => ({ slot: startSlot, name: printable(name) }));
-  const relocations = bpfRelocations(object, code).map((r) =>
+  const relocations = codeRelocations.map((r) =>
     r.kind === "data" ? { ...r, section: printable(r.section) } : { ...r, symbol: printable(r.symbol) },
   );
   const lines = sourceLines(code.lines);

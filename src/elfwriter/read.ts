@@ -3,7 +3,7 @@
 // Knows no instructions.
 
 import { decodeBtf } from "./btf-decode.ts";
-import { type DecodedBtfExt, decodeBtfExt } from "./btf-ext-read.ts";
+import { decodeBtfExt } from "./btf-ext-read.ts";
 import { sectionFlag, sectionType, symbolBinding, symbolType } from "./elf-format.ts";
 import { type ElfFile, readElf } from "./elf-read.ts";
 import { readMaps } from "./map-read.ts";
@@ -41,11 +41,15 @@ export function readObject(bytes: Uint8Array): ReadResult {
   if (extRead && "fault" in extRead) faults.push(extRead.fault);
   const ext = extRead && "ext" in extRead ? extRead.ext : null;
 
-  const code = elf.sections.filter(isCode).map((section) => readCode(elf, section, ext, fault));
-  const codeNames = new Set(code.map((c) => c.section.name));
-  for (const name of [...(ext?.funcs.keys() ?? []), ...(ext?.lines.keys() ?? [])]) {
-    if (!codeNames.has(name)) fault("btf-ext-section", extSection?.offset ?? 0);
-  }
+  const symbols = functionSymbols(elf.symbols);
+  const funcInfo = new Map(ext?.funcs);
+  const lines = new Map(ext?.lines);
+  const code = elf.sections.filter(isCode).map((section): CodeSection => {
+    // .BTF.ext tells sections by name, so only the first one of a name can have what it says.
+    const parts = { funcInfo: sorted(take(funcInfo, section.name)), lines: sorted(take(lines, section.name)) };
+    return readCode(elf, section, symbols.get(section) ?? [], parts, fault);
+  });
+  if (funcInfo.size > 0 || lines.size > 0) fault("btf-ext-section", extSection?.offset ?? 0);
   const maps = readMaps(elf.sections, elf.symbols, btf);
   if (maps === null) fault("map-definition", (named(elf, ".maps") ?? btfSection)?.offset ?? 0);
   const licenseSection = named(elf, "license");
@@ -67,22 +71,41 @@ function isCode(section: ObjectSection): boolean {
   return section.type === sectionType.progbits && (section.flags & BigInt(sectionFlag.exec)) !== 0n;
 }
 
-function readCode(elf: ElfFile, section: ObjectSection, ext: DecodedBtfExt | null, fault: AddFault): CodeSection {
+function readCode(
+  elf: ElfFile,
+  section: ObjectSection,
+  symbols: readonly ObjectSymbol[],
+  parts: Pick<CodeSection, "funcInfo" | "lines">,
+  fault: AddFault,
+): CodeSection {
   if (section.bytes.length % slotBytes !== 0) fault("code-size", section.offset);
   const relocations = elf.relocations.get(section.number) ?? [];
-  for (const { offset } of relocations) {
-    if (offset % slotBytes !== 0) {
-      fault("code-relocation", section.offset + offset);
-      break;
-    }
-  }
-  const funcInfo = sorted(ext?.funcs.get(section.name) ?? []);
-  const lines = sorted(ext?.lines.get(section.name) ?? []);
-  for (const list of [funcInfo, lines]) {
+  const astray = relocations.find(({ offset }) => offset % slotBytes !== 0);
+  if (astray !== undefined) fault("code-relocation", section.offset + astray.offset);
+  for (const list of [parts.funcInfo, parts.lines]) {
     const last = list.at(-1);
     if (last !== undefined && last.offsetBytes >= section.bytes.length) fault("btf-ext-record", section.offset);
   }
-  return { section, functions: readFunctions(elf.symbols, section, fault), relocations, lines, funcInfo };
+  return { section, functions: readFunctions(symbols, section, fault), relocations, ...parts };
+}
+
+/** Removes what `map` has for `key` and returns it. */
+function take<T>(map: Map<string, readonly T[]>, key: string): readonly T[] {
+  const list = map.get(key) ?? [];
+  map.delete(key);
+  return list;
+}
+
+/** The symbols of functions by their section. */
+function functionSymbols(symbols: readonly ObjectSymbol[]): Map<ObjectSection, ObjectSymbol[]> {
+  const bySection = new Map<ObjectSection, ObjectSymbol[]>();
+  for (const symbol of symbols) {
+    if (symbol.section === null || symbol.type !== symbolType.func) continue;
+    const list = bySection.get(symbol.section);
+    if (list) list.push(symbol);
+    else bySection.set(symbol.section, [symbol]);
+  }
+  return bySection;
 }
 
 function sorted<T extends { readonly offsetBytes: number }>(list: readonly T[]): T[] {
@@ -91,9 +114,7 @@ function sorted<T extends { readonly offsetBytes: number }>(list: readonly T[]):
 
 /** The functions of a section; one without a size, as assemblers leave them, reaches to the next or to the section's end. */
 function readFunctions(symbols: readonly ObjectSymbol[], section: ObjectSection, fault: AddFault): ObjectFunction[] {
-  const ours = symbols
-    .filter((symbol) => symbol.section === section && symbol.type === symbolType.func)
-    .sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
+  const ours = [...symbols].sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
   const sectionEnd = BigInt(section.bytes.length);
   const functions: ObjectFunction[] = [];
   for (const [index, symbol] of ours.entries()) {

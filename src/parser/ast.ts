@@ -130,7 +130,9 @@ export interface ConstSetDecl {
   readonly kind: "constSetDecl";
   readonly name: Name;
   readonly element: TypeExpr | null;
-  readonly source: { readonly kind: "literal"; readonly value: Expr } | { readonly kind: "file"; readonly path: StringLiteral };
+  readonly source:
+    | { readonly kind: "literal"; readonly value: Expr }
+    | { readonly kind: "file"; readonly path: StringLiteral };
   readonly span: Span;
 }
 
@@ -191,7 +193,12 @@ export interface HeaderBody {
   /** `size ihl * 4 min 20` */
   readonly size: { readonly bytes: Expr; readonly min: Expr | null; readonly span: Span } | null;
   /** `next protocol depth 6 when frag_off == 0`; several fields are tried in order. */
-  readonly next: { readonly fields: readonly Name[]; readonly depth: Expr | null; readonly when: Expr | null; readonly span: Span } | null;
+  readonly next: {
+    readonly fields: readonly Name[];
+    readonly depth: Expr | null;
+    readonly when: Expr | null;
+    readonly span: Span;
+  } | null;
 }
 
 /** A header's field: `ihl : 4`, `tot_len : u16 length(header, payload)`, `flags : u8 { cwr, … }` (first name: highest bit). */
@@ -201,7 +208,11 @@ export interface HeaderField {
   readonly width: { readonly kind: "bits"; readonly value: Expr } | { readonly kind: "type"; readonly type: TypeExpr };
   readonly bits: readonly Name[];
   /** `length(…)` or `checksum(…)` with the parts they cover. */
-  readonly covers: { readonly kind: "length" | "checksum"; readonly parts: readonly Name[]; readonly span: Span } | null;
+  readonly covers: {
+    readonly kind: "length" | "checksum";
+    readonly parts: readonly Name[];
+    readonly span: Span;
+  } | null;
   /** `optional` behind a checksum: zero means none. */
   readonly optional: boolean;
   readonly span: Span;
@@ -212,14 +223,18 @@ export interface FnDecl {
   readonly kind: "fnDecl";
   readonly name: Name;
   readonly params: readonly { readonly name: Name; readonly type: TypeExpr; readonly span: Span }[];
-  readonly body: { readonly kind: "expr"; readonly value: Expr } | { readonly kind: "block"; readonly block: BlockBody };
+  readonly body:
+    | { readonly kind: "expr"; readonly value: Expr }
+    | { readonly kind: "block"; readonly block: BlockBody };
   readonly span: Span;
 }
 
 /** `import "common.xdp"` or `import std.bridge` (words joined by dots). */
 export interface ImportDecl {
   readonly kind: "importDecl";
-  readonly target: { readonly kind: "path"; readonly path: StringLiteral } | { readonly kind: "library"; readonly words: readonly Name[]; readonly span: Span };
+  readonly target:
+    | { readonly kind: "path"; readonly path: StringLiteral }
+    | { readonly kind: "library"; readonly words: readonly Name[]; readonly span: Span };
   readonly span: Span;
 }
 
@@ -297,19 +312,38 @@ export type Stmt =
   | ForStmt
   | { readonly kind: "let"; readonly name: Name; readonly value: Expr; readonly span: Span }
   /** `orElse`: the verdict behind `or` (a failed map update). */
-  | { readonly kind: "assign"; readonly target: Expr; readonly op: AssignOp; readonly value: Expr; readonly orElse: Verdict | null; readonly span: Span }
+  | {
+      readonly kind: "assign";
+      readonly target: Expr;
+      readonly op: AssignOp;
+      readonly value: Expr;
+      readonly orElse: Verdict | null;
+      readonly span: Span;
+    }
   | { readonly kind: "verdict"; readonly verdict: Verdict; readonly span: Span }
   | RedirectStmt
   | { readonly kind: "log"; readonly format: StringLiteral; readonly args: readonly Expr[]; readonly span: Span }
   | { readonly kind: "count"; readonly counter: Expr; readonly span: Span }
-  | { readonly kind: "insert"; readonly map: Name; readonly key: Expr; readonly orElse: Verdict | null; readonly span: Span }
+  | {
+      readonly kind: "insert";
+      readonly map: Name;
+      readonly key: Expr;
+      readonly orElse: Verdict | null;
+      readonly span: Span;
+    }
   | { readonly kind: "delete"; readonly map: Name; readonly key: Expr; readonly span: Span }
   | { readonly kind: "swap"; readonly a: Expr; readonly b: Expr; readonly span: Span }
   /** A function called for its effects: `guard()`. */
   | { readonly kind: "callStmt"; readonly call: Expr; readonly span: Span }
   | { readonly kind: "flood"; readonly map: Name; readonly orElse: Verdict | null; readonly span: Span }
   | { readonly kind: "forward"; readonly orElse: Verdict | null; readonly span: Span }
-  | { readonly kind: "tail"; readonly map: Name; readonly index: Expr; readonly orElse: Verdict | null; readonly span: Span }
+  | {
+      readonly kind: "tail";
+      readonly map: Name;
+      readonly index: Expr;
+      readonly orElse: Verdict | null;
+      readonly span: Span;
+    }
   | { readonly kind: "emit"; readonly map: Name; readonly value: Expr; readonly span: Span }
   | { readonly kind: "sample"; readonly map: Name; readonly max: Expr | null; readonly span: Span }
   | { readonly kind: "push"; readonly header: Name; readonly value: Expr; readonly span: Span }
@@ -376,8 +410,26 @@ export interface FieldInit {
 
 /** Two-operand operators; `!`, `&&`, `||` are parsed as not, and, or. */
 export type BinaryOp =
-  | "*" | "/" | "%" | "+" | "-" | "<<" | ">>" | "&" | "^" | "|"
-  | "==" | "!=" | "<" | "<=" | ">" | ">=" | "in" | "exceeds" | "and" | "or";
+  | "*"
+  | "/"
+  | "%"
+  | "+"
+  | "-"
+  | "<<"
+  | ">>"
+  | "&"
+  | "^"
+  | "|"
+  | "=="
+  | "!="
+  | "<"
+  | "<="
+  | ">"
+  | ">="
+  | "in"
+  | "exceeds"
+  | "and"
+  | "or";
 
 /** A string with its escapes resolved. */
 export interface StringLiteral {
@@ -394,7 +446,13 @@ export type Expr =
   /** 32, 48 or 128 bits as a number, most significant byte first as written. */
   | { readonly kind: "address"; readonly type: "ipv4" | "mac" | "ipv6"; readonly value: bigint; readonly span: Span }
   /** `10.0.0.0/8`; host bits may be set (a later phase warns). */
-  | { readonly kind: "prefix"; readonly type: "ipv4" | "ipv6"; readonly value: bigint; readonly length: number; readonly span: Span }
+  | {
+      readonly kind: "prefix";
+      readonly type: "ipv4" | "ipv6";
+      readonly value: bigint;
+      readonly length: number;
+      readonly span: Span;
+    }
   | StringLiteral
   /** `100ms`, in nanoseconds. */
   | { readonly kind: "duration"; readonly nanoseconds: bigint; readonly span: Span }
@@ -407,7 +465,13 @@ export type Expr =
   | { readonly kind: "member"; readonly object: Expr; readonly member: Name; readonly span: Span }
   | { readonly kind: "index"; readonly object: Expr; readonly index: Expr; readonly span: Span }
   /** `f(a, b)`, `hash(…)`, `random()`; in tests also `ip(saddr: …)` (then `fields`). */
-  | { readonly kind: "call"; readonly callee: Name; readonly args: readonly Expr[]; readonly fields: readonly FieldInit[]; readonly span: Span }
+  | {
+      readonly kind: "call";
+      readonly callee: Name;
+      readonly args: readonly Expr[];
+      readonly fields: readonly FieldInit[];
+      readonly span: Span;
+    }
   | { readonly kind: "not"; readonly operand: Expr; readonly span: Span }
   | { readonly kind: "binary"; readonly op: BinaryOp; readonly left: Expr; readonly right: Expr; readonly span: Span }
   /** `x as u8` */

@@ -2,33 +2,21 @@
 // lacks a part because the text couldn't be parsed, an error node stands. Knows nothing of meaning.
 
 import type { CstNode, IToken } from "chevrotain";
-import type { Diagnostic } from "../base/diagnostic.ts";
-import type { SourceFile } from "../base/source.ts";
 import type * as ast from "./ast.ts";
 import { ExpressionBuilder } from "./build-expr.ts";
 import { child, nodeSpan, nodes, nodesInOrder, onlyChild, token, tokens } from "./cst.ts";
 import { tokenSpan } from "./lexer.ts";
 import * as messages from "./messages.ts";
 
-/** Builds the AST of a whole file from the tree of the rule `file`. */
-export function buildAst(file: SourceFile, tree: CstNode, diagnostics: Diagnostic[]): ast.File {
-  return new AstBuilder(file, diagnostics).buildFile(tree);
-}
-
-class AstBuilder extends ExpressionBuilder {
-  buildFile(tree: CstNode): ast.File {
-    const items: (ast.Decl | ast.Stmt)[] = [];
-    for (const node of nodesInOrder(tree, ["item", "skipped"])) {
-      if (node.name === "skipped") {
-        items.push(this.error(node));
-        continue;
-      }
-      const declaration = child(node, "declaration");
-      const statement = child(node, "statement");
-      if (declaration !== undefined) items.push(...this.#declaration(declaration));
-      else if (statement !== undefined) items.push(this.#statement(statement));
-    }
-    return { kind: "file", source: this.file, items, span: { file: this.file, start: 0, end: this.file.text.length } };
+/** Builds the AST of one file, item by item. */
+export class AstBuilder extends ExpressionBuilder {
+  /** The declarations or the statement in the tree of one `item`; an error node for what was skipped. */
+  item(node: CstNode): readonly (ast.Decl | ast.Stmt)[] {
+    if (node.name === "skipped") return [this.error(node)];
+    const declaration = child(node, "declaration");
+    const statement = child(node, "statement");
+    if (declaration !== undefined) return this.#declaration(declaration);
+    return statement === undefined ? [] : [this.#statement(statement)];
   }
 
   // ----------------------------------------------------------------------------------------------------- declarations
@@ -178,7 +166,8 @@ class AstBuilder extends ExpressionBuilder {
 
   #structDecl(node: CstNode): ast.StructDecl {
     const body = child(node, "structBody");
-    const fields = body === undefined ? [] : nodes(body, "structField").filter((f) => child(f, "skipped") === undefined);
+    const fields =
+      body === undefined ? [] : nodes(body, "structField").filter((f) => child(f, "skipped") === undefined);
     return {
       kind: "structDecl",
       name: this.nameIn(node),

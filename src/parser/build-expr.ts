@@ -221,8 +221,7 @@ export class ExpressionBuilder {
     const name = this.name(token(node, "IDENTIFIER"), node);
     const args = child(node, "arguments");
     const suffixes = nodes(node, "suffix");
-    const base: ast.Expr =
-      args === undefined ? { kind: "name", name, span: name.span } : this.#call(name, args);
+    const base: ast.Expr = args === undefined ? { kind: "name", name, span: name.span } : this.#call(name, args);
     return this.deeper(suffixes.length, node, () => this.#suffixed(base, suffixes)) ?? this.error(node);
   }
 

@@ -93,7 +93,8 @@ function readNumber(text: string): Result {
 function readBased(text: string, base: bigint, digit: RegExp, word: string, maxDigits: number): Result {
   const body = text.slice(2);
   if (body.endsWith("_") || body.startsWith("_") || body.includes("__")) return strayUnderscore(text, text);
-  if (body === "") return fault("number", `this ${word} number has no digits`, 0, text.length, "digits are missing here");
+  if (body === "")
+    return fault("number", `this ${word} number has no digits`, 0, text.length, "digits are missing here");
   for (let i = 0; i < body.length; i++) {
     const c = body[i] ?? "";
     if (c !== "_" && !digit.test(c)) {
@@ -108,7 +109,12 @@ function readBased(text: string, base: bigint, digit: RegExp, word: string, maxD
 }
 
 function strayUnderscore(text: string, digits: string): LiteralFault {
-  const bad = digits.startsWith("0x_") || digits.startsWith("0b_") ? 2 : digits.includes("__") ? digits.indexOf("__") : digits.length - 1;
+  const bad =
+    digits.startsWith("0x_") || digits.startsWith("0b_")
+      ? 2
+      : digits.includes("__")
+        ? digits.indexOf("__")
+        : digits.length - 1;
   return fault("number", "an underscore stands only between two digits", bad, bad + 1, "not between two digits", {
     help: "write `1_000_000`",
     where: text,
@@ -119,7 +125,9 @@ function badSuffix(text: string, at: number, suffix: string): LiteralFault {
   const known = [...suffixes.keys(), ...units.keys()];
   const meant =
     known.find((k) => k.toLowerCase() === suffix.toLowerCase()) ??
-    known.find((k) => suffix.toLowerCase() === `${k.toLowerCase()}b` || suffix.toLowerCase() === `${k.toLowerCase()}ib`) ??
+    known.find(
+      (k) => suffix.toLowerCase() === `${k.toLowerCase()}b` || suffix.toLowerCase() === `${k.toLowerCase()}ib`,
+    ) ??
     ({ sec: "s", secs: "s", m: "min", mins: "min", msec: "ms", usec: "us", nsec: "ns" } as Record<string, string>)[
       suffix.toLowerCase()
     ];
@@ -152,6 +160,15 @@ function readIpv4(address: string, offset: number): Result {
       help: "write a whole number; a range is written with two dots, `0..8`",
     });
   }
+  if (parts.length !== 4) {
+    return fault(
+      "ipv4",
+      "an IPv4 address has four numbers",
+      offset,
+      offset + address.length,
+      `${parts.length} are here`,
+    );
+  }
   let at = offset;
   let value = 0n;
   for (const part of parts) {
@@ -165,15 +182,19 @@ function readIpv4(address: string, offset: number): Result {
       return fault("ipv4", `${shown(part)} is too large for a part of an IPv4 address`, at, end, "larger than 255");
     }
     if (part.length > 1 && part.startsWith("0")) {
-      return fault("ipv4", "a part of an IPv4 address doesn't start with 0", at, end, "some programs read this as octal", {
-        help: `write \`${Number(part)}\``,
-      });
+      return fault(
+        "ipv4",
+        "a part of an IPv4 address doesn't start with 0",
+        at,
+        end,
+        "some programs read this as octal",
+        {
+          help: `write \`${Number(part)}\``,
+        },
+      );
     }
     value = value * 256n + BigInt(part);
     at = end + 1;
-  }
-  if (parts.length !== 4) {
-    return fault("ipv4", "an IPv4 address has four numbers", offset, offset + address.length, `${parts.length} are here`);
   }
   return { kind: "address", type: "ipv4", value };
 }
@@ -188,9 +209,16 @@ function readMac(address: string, groups: readonly string[]): Result {
   let value = 0n;
   for (const group of groups) {
     if (!/^[0-9a-fA-F]{2}$/.test(group)) {
-      return fault("mac", `\`${shown(group)}\` isn't a pair of hexadecimal digits`, at, at + group.length, "not a pair", {
-        help: "write a MAC address as six pairs of digits, `aa:bb:cc:dd:ee:ff`",
-      });
+      return fault(
+        "mac",
+        `\`${shown(group)}\` isn't a pair of hexadecimal digits`,
+        at,
+        at + group.length,
+        "not a pair",
+        {
+          help: "write a MAC address as six pairs of digits, `aa:bb:cc:dd:ee:ff`",
+        },
+      );
     }
     value = value * 256n + BigInt(Number.parseInt(group, 16));
     at += group.length + 1;
@@ -235,7 +263,7 @@ function readGroups(
   const words: number[] = [];
   if (text === "") return { kind: "groups", words };
   let at = offset;
-  const groups = text.split(":");
+  const groups = text.split(":", 9);
   for (const [i, group] of groups.entries()) {
     const end = at + group.length;
     if (group.includes(".") && i === groups.length - 1 && mayEndInIpv4) {
@@ -243,11 +271,24 @@ function readGroups(
       if (low.kind === "fault") return low;
       if (low.kind === "address") words.push(Number(low.value >> 16n), Number(low.value & 0xffffn));
     } else if (group === "") {
-      return fault("ipv6", "a group of this IPv6 address is empty", Math.max(0, at - 1), Math.max(at, 1), "a lone colon", {
-        help: "write `::` once where groups of zeros are left out",
-      });
+      return fault(
+        "ipv6",
+        "a group of this IPv6 address is empty",
+        Math.max(0, at - 1),
+        Math.max(at, 1),
+        "a lone colon",
+        {
+          help: "write `::` once where groups of zeros are left out",
+        },
+      );
     } else if (!/^[0-9a-fA-F]{1,4}$/.test(group)) {
-      return fault("ipv6", `\`${shown(group)}\` isn't a group of an IPv6 address`, at, end, "one to four hexadecimal digits");
+      return fault(
+        "ipv6",
+        `\`${shown(group)}\` isn't a group of an IPv6 address`,
+        at,
+        end,
+        "one to four hexadecimal digits",
+      );
     } else {
       words.push(Number.parseInt(group, 16));
     }
@@ -260,7 +301,13 @@ function readPrefix(text: string, slash: number, address: Result, type: "ipv4" |
   const digits = text.slice(slash + 1);
   if (!/^(?:0|[1-9][0-9]{0,2})$/.test(digits) || Number(digits) > maxBits) {
     const name = type === "ipv4" ? "IPv4" : "IPv6";
-    return fault("prefix", `an ${name} prefix length is 0 to ${maxBits}`, slash + 1, text.length, "not a prefix length");
+    return fault(
+      "prefix",
+      `an ${name} prefix length is 0 to ${maxBits}`,
+      slash + 1,
+      text.length,
+      "not a prefix length",
+    );
   }
   return {
     kind: "prefix",
@@ -314,7 +361,8 @@ export function readString(text: string): { readonly value: string; readonly fau
     }
     const next = text[at + 1] ?? "";
     const simple = plain[next];
-    const code = simple === undefined ? /^\\(?:x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\})/.exec(text.slice(at, at + 10)) : null;
+    const code =
+      simple === undefined ? /^\\(?:x([0-9a-fA-F]{2})|u\{([0-9a-fA-F]{1,6})\})/.exec(text.slice(at, at + 10)) : null;
     const point = code === null ? -1 : Number.parseInt(code[1] ?? code[2] ?? "", 16);
     if (simple !== undefined) parts.push(simple);
     else if (code !== null && point > 0 && point <= 0x10ffff) parts.push(String.fromCodePoint(point));

@@ -4,8 +4,8 @@
 import type { IToken, Lexer } from "chevrotain";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type { SourceFile } from "../base/source.ts";
-import type { File } from "./ast.ts";
-import { buildAst } from "./build-ast.ts";
+import type { Decl, File, Stmt } from "./ast.ts";
+import { AstBuilder } from "./build-ast.ts";
 import { RuleParser } from "./grammar.ts";
 import { createLexer, tokenize } from "./lexer.ts";
 import { syntaxFault } from "./messages.ts";
@@ -37,9 +37,11 @@ export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic
   const { lexer, rules } = sharedParser();
   const diagnostics: Diagnostic[] = [];
   const tokens: IToken[] = tokenize(lexer, source, diagnostics);
-  const tree = rules.parseFile(tokens, source.text);
+  const builder = new AstBuilder(source, diagnostics);
+  const items: (Decl | Stmt)[] = [];
+  rules.parseFile(tokens, source.text, (item) => items.push(...builder.item(item)));
   for (const fault of rules.faults) diagnostics.push(syntaxFault(fault, faultSpan(source, fault.found)));
-  const file = buildAst(source, tree, diagnostics);
+  const file: File = { kind: "file", source, items, span: { file: source, start: 0, end: source.text.length } };
   diagnostics.sort((a, b) => startOf(a) - startOf(b));
   return { file, diagnostics };
 }

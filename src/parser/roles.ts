@@ -4,6 +4,7 @@
 
 import type { IToken, TokenType } from "chevrotain";
 import {
+  Arrow,
   AssignOperatorToken,
   Colon,
   Comma,
@@ -28,7 +29,6 @@ import {
   UpdateOperator,
   VerdictToken,
   WordToken,
-  Arrow,
 } from "./tokens.ts";
 
 /** Sets the type of each word in `tokens` in place and splits `>>` where it closes two types' arguments. */
@@ -58,7 +58,12 @@ export function assignRoles(tokens: readonly IToken[]): IToken[] {
   return result;
 }
 
-function roleOf(word: string, before: IToken | undefined, after: IToken | undefined, second: IToken | undefined): TokenType {
+function roleOf(
+  word: string,
+  before: IToken | undefined,
+  after: IToken | undefined,
+  second: IToken | undefined,
+): TokenType {
   if (before?.tokenType === Dot) return IdentifierToken;
   const next = after?.tokenType;
   if (next === Colon) return LabelToken;

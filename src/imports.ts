@@ -1,0 +1,76 @@
+// Imports: follows them from the main file, once for each file, and tells circles and files that can't be had. Gives the files of a
+// compilation in order. Between the parser and the type checker; reads no files itself but asks the host.
+
+import type { Diagnostic, Label } from "./base/diagnostic.ts";
+import type { SourceFile } from "./base/source.ts";
+import type { CompileHost } from "./compile.ts";
+import type { Sources } from "./ir/check-module.ts";
+import * as messages from "./ir/messages.ts";
+import type * as ast from "./parser/ast.ts";
+
+/** Imports may nest this deep; a longer chain has lost its way. */
+const MOST_DEPTH = 64;
+
+/** What following the imports gave. */
+export interface Followed {
+  readonly sources: Sources;
+  /** Every file read, the main one first. */
+  readonly files: readonly SourceFile[];
+  readonly diagnostics: readonly Diagnostic[];
+}
+
+/** Follows the imports of `main`. `parse` parses a file; its diagnostics are collected here. */
+export function followImports(
+  main: ast.File,
+  host: CompileHost,
+  parse: (source: SourceFile) => { readonly file: ast.File; readonly diagnostics: readonly Diagnostic[] },
+): Followed {
+  const diagnostics: Diagnostic[] = [];
+  const imported: ast.File[] = [];
+  const library: ast.File[] = [];
+  const files: SourceFile[] = [main.source];
+  const done = new Set<SourceFile>([main.source]);
+
+  const take = (source: SourceFile, list: ast.File[], way: readonly (ast.ImportDecl & { kind: "importDecl" })[]): void => {
+    if (done.has(source)) return;
+    done.add(source);
+    files.push(source);
+    const parsed = parse(source);
+    diagnostics.push(...parsed.diagnostics);
+    list.push(parsed.file);
+    follow(parsed.file, list, way);
+  };
+
+  const follow = (file: ast.File, list: ast.File[], way: readonly ast.ImportDecl[]): void => {
+    for (const item of file.items) {
+      if (item.kind !== "importDecl") continue;
+      const { target } = item;
+      if (target.kind === "library") {
+        const name = target.words.slice(1).map((w) => w.text).join("/");
+        const source = target.words[0]?.text === "std" ? host.library(`${name}.xdp`) : null;
+        if (source === null) diagnostics.push(messages.unknownLibrary(target.span, name));
+        else take(source, library, [...way, item]);
+        continue;
+      }
+      const found = host.read(target.path.value, file.source);
+      if ("error" in found) {
+        diagnostics.push(messages.badImport(target.path.span, target.path.value, found.error));
+        continue;
+      }
+      const circle = found.source === main.source ? 0 : way.findIndex((i) => i.span.file === found.source);
+      if (circle >= 0 && (found.source === file.source || way.length > 0 || found.source === main.source)) {
+        const chain = way.slice(circle).map((i): Label => ({ span: i.span, text: "imported from here" }));
+        diagnostics.push(messages.importCycle(item.span, target.path.value, chain));
+      } else if (way.length >= MOST_DEPTH) {
+        diagnostics.push(messages.badImport(target.path.span, target.path.value, `imports nest over ${MOST_DEPTH} deep`));
+      } else take(found.source, list, [...way, item]);
+    }
+  };
+
+  for (const name of host.libraryHeaders) {
+    const source = host.library(name);
+    if (source !== null) take(source, library, []);
+  }
+  follow(main, imported, []);
+  return { sources: { main, imported, library }, files: [main.source, ...files.filter((f) => f !== main.source)], diagnostics };
+}

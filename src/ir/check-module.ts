@@ -1,0 +1,184 @@
+// From the files of a compilation to the typed module: collects names, builds the headers, finds the programs and types
+// their statements. The entry of the front end behind the parser; imports have been followed already (imports.ts).
+
+import type { RunConfig } from "../bpf/object.ts";
+import type * as ast from "../parser/ast.ts";
+import { checkStatements } from "./check-statement.ts";
+import { checkConstant } from "./check-value.ts";
+import type { Context, NamedDecl } from "./context.ts";
+import { globalOf, mapOf, typeOf } from "./declare.ts";
+import { buildHeaders } from "./headers.ts";
+import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
+import * as messages from "./messages.ts";
+import { Scope } from "./scope.ts";
+
+/** The files of a compilation. */
+export interface Sources {
+  readonly main: ast.File;
+  /** The user's imported files, in order of import. */
+  readonly imported: readonly ast.File[];
+  /** The library's files: those with headers, and those imported by name. */
+  readonly library: readonly ast.File[];
+}
+
+/** `priority` of a program that names only `chain`. **Source:** libxdp, XDP_DEFAULT_RUN_PRIO. */
+const DEFAULT_PRIORITY = 50;
+/** The kernel's and bpftool's limit of a name's length (BPF_OBJ_NAME_LEN without the zero). */
+const CHAIN_NAMES = { pass: "XDP_PASS", drop: "XDP_DROP", tx: "XDP_TX", aborted: "XDP_ABORTED" } as const;
+
+/** Types everything; faults are in ctx.diagnostics. */
+export function checkModule(ctx: Context, sources: Sources): HModule {
+  const users = [sources.main, ...sources.imported];
+  declareNames(ctx, sources.library, users);
+  const headers = [...sources.library.map((file) => ({ file, library: true })), ...users.map((file) => ({ file, library: false }))];
+  buildHeaders(
+    ctx,
+    headers.flatMap(({ file, library }) => file.items.filter((i) => i.kind === "headerDecl").map((decl) => ({ decl, library }))),
+  );
+  const maps: MapSymbol[] = [];
+  const globals: GlobalSymbol[] = [];
+  for (const decl of users.flatMap((file) => file.items)) {
+    switch (decl.kind) {
+      case "setDecl":
+      case "mapDecl":
+      case "counterDecl":
+      case "targetDecl":
+      case "limiterDecl": {
+        const map = mapOf(ctx, decl);
+        if (map !== null) maps.push(map);
+        break;
+      }
+      case "configDecl":
+      case "varDecl":
+        globals.push(globalOf(ctx, decl));
+        break;
+      case "structDecl":
+        typeOf(ctx, { kind: "namedType", name: decl.name, span: decl.name.span });
+        break;
+      case "constDecl":
+        checkConst(ctx, decl);
+        break;
+      case "constSetDecl":
+        if (decl.source.kind === "file") ctx.diagnostics.add(messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"));
+        break;
+      case "fnDecl":
+        checkUnused(ctx, decl);
+        break;
+      case "testDecl":
+        if (sources.main.items.includes(decl)) ctx.diagnostics.add(messages.notSupportedYet(decl.title.span, "test"));
+        break;
+      default:
+        break;
+    }
+  }
+  const license = sources.main.items.findLast((i) => i.kind === "licenseDecl")?.value.value ?? "GPL";
+  return { license, programs: programsOf(ctx, sources.main), maps, globals, headers: [...ctx.headers.values()] };
+}
+
+function isNamed(item: ast.Decl | ast.Stmt): item is NamedDecl {
+  return "name" in item && item.kind.endsWith("Decl");
+}
+
+/** The user's names shadow the library's; two of the user's own clash. */
+function declareNames(ctx: Context, library: readonly ast.File[], users: readonly ast.File[]): void {
+  for (const item of library.flatMap((file) => file.items)) {
+    if (!isNamed(item) || (item.kind === "headerDecl" && item.body === null)) continue;
+    ctx.names.set(item.name.text, item);
+    if (item.kind === "headerDecl" && item.alias !== null) ctx.names.set(item.alias.text, item);
+  }
+  const own = new Map<string, NamedDecl>();
+  for (const item of users.flatMap((file) => file.items)) {
+    if (!isNamed(item) || (item.kind === "headerDecl" && item.body === null)) continue;
+    const names = item.kind === "headerDecl" && item.alias !== null ? [item.name, item.alias] : [item.name];
+    for (const name of names) {
+      const first = own.get(name.text);
+      if (first !== undefined) ctx.diagnostics.add(messages.duplicateName(name.text, name.span, first.name.span));
+      else {
+        own.set(name.text, item);
+        ctx.names.set(name.text, item);
+      }
+    }
+  }
+}
+
+/** Constants are typed where they are used; here one that nobody uses is looked at too. */
+function checkConst(ctx: Context, decl: ast.ConstDecl): void {
+  if (decl.value.kind === "setLiteral" || decl.value.kind === "range" || decl.value.kind === "prefix" || decl.value.kind === "name") return;
+  checkConstant(ctx, Scope.global, decl.value, `the value of \`${decl.name.text}\``);
+}
+
+/** A function without parameters that nobody calls is typed for its faults; what calls it would report them again, so only then. */
+function checkUnused(ctx: Context, decl: ast.FnDecl): void {
+  for (const param of decl.params) typeOf(ctx, param.type);
+}
+
+function programsOf(ctx: Context, main: ast.File): HProgram[] {
+  const blocks = main.items.filter((i) => i.kind === "programDecl");
+  const rules: ast.Stmt[] = main.items.filter((i): i is ast.Stmt => !i.kind.endsWith("Decl"));
+  const fallback = main.items.findLast((i) => i.kind === "defaultDecl")?.verdict.verdict ?? "pass";
+  const first = blocks[0];
+  if (first === undefined) {
+    if (rules.length === 0 && !ctx.diagnostics.hasErrors) ctx.diagnostics.add(messages.noProgram(main.span));
+    const body = checkStatements(ctx, Scope.global, { attach: "xdp" }, rules);
+    return [{ name: `xdp_${stemOf(main.source.path)}`, section: "xdp", attach: "xdp", frags: false, default: fallback, runConfig: null, body, span: main.span }];
+  }
+  const stray = rules[0];
+  if (stray !== undefined && stray.kind !== "error") ctx.diagnostics.add(messages.rulesBesidePrograms(stray.span, first.name.span));
+  return blocks.map((block) => programOf(ctx, block, fallback));
+}
+
+function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): HProgram {
+  let section: string | null = null;
+  let attach: HProgram["attach"] = "xdp";
+  let frags = false;
+  let priority: number | null = null;
+  let chain: RunConfig["chainOn"] | null = null;
+  for (const attribute of decl.attributes) {
+    switch (attribute.kind) {
+      case "section":
+        section = attribute.value.value;
+        if (!/^[A-Za-z0-9_./-]+$/.test(section) || section.length > 64) {
+          ctx.diagnostics.add(messages.badProgram(attribute.value.span, "a section's name is made of letters, digits and `_ . / -`"));
+        }
+        break;
+      case "frags":
+        frags = true;
+        break;
+      case "devmap":
+      case "cpumap":
+        attach = attribute.kind;
+        break;
+      case "priority": {
+        const value = checkConstant(ctx, Scope.global, attribute.value, "the priority");
+        if (value !== null && value.value <= 0x7fffffffn) priority = Number(value.value);
+        else if (value !== null) ctx.diagnostics.add(messages.badProgram(attribute.value.span, "a priority is 0 to 2147483647"));
+        break;
+      }
+      case "chain":
+        chain = attribute.verdicts.map((v) => CHAIN_NAMES[v.verdict]);
+        break;
+    }
+  }
+  const own = decl.body.findLast((i) => i.kind === "defaultDecl")?.verdict.verdict ?? fallback;
+  const statements = decl.body.filter((i): i is ast.Stmt => i.kind !== "defaultDecl");
+  const kind = `xdp${frags ? ".frags" : ""}`;
+  const runConfig = priority === null && chain === null ? null : { priority: priority ?? DEFAULT_PRIORITY, chainOn: chain ?? ["XDP_PASS" as const] };
+  return {
+    name: decl.name.text,
+    section: section ?? (attach === "xdp" ? kind : `${kind}/${attach}`),
+    attach,
+    frags,
+    default: own,
+    runConfig,
+    body: checkStatements(ctx, Scope.global, { attach }, statements),
+    span: decl.span,
+  };
+}
+
+/** A file's stem as a C identifier. */
+function stemOf(path: string): string {
+  const base = path.slice(Math.max(path.lastIndexOf("/"), path.lastIndexOf("\\")) + 1);
+  const dot = base.lastIndexOf(".");
+  return (dot > 0 ? base.slice(0, dot) : base).replace(/[^A-Za-z0-9_]/g, "_");
+}
+

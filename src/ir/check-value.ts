@@ -1,0 +1,406 @@
+// Types of values: from an expression of the syntax tree to a typed one. Constants are folded on the way, functions inlined,
+// names resolved. Conditions are check-condition.ts's; the two call each other. A fault gives a diagnostic and an `error` value.
+
+import { must } from "../base/assert.ts";
+import type { Span } from "../base/source.ts";
+import { nearest } from "../base/suggest.ts";
+import type * as ast from "../parser/ast.ts";
+import { checkCondition, isConditional } from "./check-condition.ts";
+import { convert, fits, foldBinary, unify } from "./conversion.ts";
+import type { Context } from "./context.ts";
+import { DECLARATION_WORDS } from "./context.ts";
+import { fieldOf, findHeader, instanceAt } from "./headers.ts";
+import type { ArithmeticOp, HExpr, Instance, Local, MetaName, Place } from "./hir.ts";
+import { layoutOf } from "./layout.ts";
+import * as messages from "./messages.ts";
+import { globalOf, mapOf, typeOf } from "./declare.ts";
+import { type Binding, Scope } from "./scope.ts";
+import { BOOL, ERROR, elementsOf, IPV4, IPV6, isArithmetic, MAC, type Type, U32, U64, UNTYPED } from "./types.ts";
+
+const META: Readonly<Record<MetaName, Type>> = {
+  len: U32,
+  ingress_ifindex: U32,
+  rx_queue_index: U32,
+  egress_ifindex: U32,
+  cpu: U32,
+  now: U64,
+};
+
+/** The value that stands where a fault was reported. */
+export function errorValue(span: Span): HExpr {
+  return { kind: "error", type: ERROR, span };
+}
+
+/** Types an expression that is used as a value. */
+export function checkValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
+  const { span } = expr;
+  if (isConditional(ctx, scope, expr)) {
+    return { kind: "condition", condition: checkCondition(ctx, scope, expr), type: BOOL, span };
+  }
+  switch (expr.kind) {
+    case "number":
+      return { kind: "const", value: expr.value, type: UNTYPED, span };
+    case "duration":
+      return { kind: "const", value: expr.nanoseconds, type: UNTYPED, span };
+    case "bool":
+      return { kind: "const", value: expr.value ? 1n : 0n, type: BOOL, span };
+    case "address":
+      return { kind: "const", value: expr.value, type: { ipv4: IPV4, ipv6: IPV6, mac: MAC }[expr.type], span };
+    case "name":
+      return checkName(ctx, scope, expr.name);
+    case "member":
+      return checkMember(ctx, scope, expr);
+    case "index":
+      return checkIndex(ctx, scope, expr);
+    case "call":
+      return checkCall(ctx, scope, expr);
+    case "binary":
+      return checkArithmetic(ctx, scope, expr);
+    case "cast":
+      return checkCast(ctx, scope, expr);
+    case "tuple": {
+      const elements = expr.elements.map((e) => typed(ctx, checkValue(ctx, scope, e)));
+      if (elements.some((e) => e.kind === "error")) return errorValue(span);
+      return { kind: "aggregate", elements, type: { kind: "tuple", elements: elements.map((e) => e.type) }, span };
+    }
+    case "structLiteral":
+      return checkStruct(ctx, scope, expr);
+    case "string":
+      return fault(ctx, messages.notAValue(span, "a text", "texts are formats of `log` and names of files"));
+    case "prefix":
+      return fault(ctx, messages.notAValue(span, "a prefix", "test with it: `ip.saddr in 10.0.0.0/8`"));
+    case "range":
+      return fault(ctx, messages.notAValue(span, "a range", "test with it: `tcp.dport in 8000..8999`"));
+    case "setLiteral":
+      return fault(ctx, messages.notAValue(span, "a set", "test with it: `tcp.dport in { 80, 443 }`"));
+    case "error":
+      return errorValue(span);
+    case "not":
+      return errorValue(span);
+  }
+}
+
+/** Types an expression that must be a constant; null (with a diagnostic) when it isn't. `what` names it in the message. */
+export function checkConstant(ctx: Context, scope: Scope, expr: ast.Expr, what: string): (HExpr & { kind: "const" }) | null {
+  const value = checkValue(ctx, scope, expr);
+  if (value.kind === "const") return value;
+  if (value.kind !== "error") ctx.diagnostics.add(messages.notConstant(expr.span, what));
+  return null;
+}
+
+/** Types an expression whose value goes to a place of type `target`, converting it. */
+export function checkValueAs(ctx: Context, scope: Scope, expr: ast.Expr, target: Type): HExpr {
+  return convert(ctx, checkValue(ctx, scope, expr), target);
+}
+
+/** An untyped constant as the smallest type that is usual for it: u32, or u64 when it needs that. */
+export function typed(ctx: Context, value: HExpr): HExpr {
+  if (value.type.kind !== "untyped") return value;
+  return convert(ctx, value, value.kind === "const" && !fits(value.value, U32) ? U64 : U32);
+}
+
+function fault(ctx: Context, diagnostic: Parameters<Context["diagnostics"]["add"]>[0]): HExpr {
+  ctx.diagnostics.add(diagnostic);
+  return errorValue(must(diagnostic.primary, "a place").span);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- names
+
+function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
+  const { span } = name;
+  const own = scope.self?.fields.get(name.text);
+  if (own !== undefined) {
+    const field: HExpr = { kind: "field", instance: own.header.self, field: own, type: own.type, span };
+    // Sizes are computed wider than the fields they come from: `hdrlen * 8` of a u8 must not wrap.
+    return own.type.kind === "int" && own.type.bits < 32 ? { kind: "cast", value: field, type: U32, span } : field;
+  }
+  const binding = scope.find(name.text);
+  if (binding !== null) return valueOfBinding(ctx, binding, name);
+  const decl = ctx.find(name.text, span, scope.names());
+  if (decl === null) return errorValue(span);
+  switch (decl.kind) {
+    case "constDecl": {
+      if (ctx.busy.has(decl)) return fault(ctx, messages.recursion(name.text, span, "constant"));
+      ctx.busy.add(decl);
+      const given = ctx.defines.get(name.text) ?? decl.value;
+      const raw = checkValue(ctx, Scope.global, given);
+      ctx.busy.delete(decl);
+      const value = decl.type === null ? raw : convert(ctx, raw, typeOf(ctx, decl.type));
+      if (value.kind !== "const" && value.kind !== "error") return fault(ctx, messages.notConstant(given.span, `the value of \`${name.text}\``));
+      return { ...value, span };
+    }
+    case "configDecl":
+    case "varDecl": {
+      const symbol = globalOf(ctx, decl);
+      return { kind: "place", place: { kind: "global", symbol, type: symbol.type }, type: symbol.type, span };
+    }
+    case "headerDecl": {
+      const header = findHeader(ctx, name.text);
+      const first = header === null ? undefined : [...header.fields.keys()][0];
+      return fault(
+        ctx,
+        messages.notAValue(span, `the header \`${name.text}\``, first === undefined ? undefined : `name one of its fields: \`${name.text}.${first}\``),
+      );
+    }
+    default: {
+      const help: Partial<Record<typeof decl.kind, string>> = {
+        fnDecl: `call it: \`${name.text}()\``,
+        setDecl: `test with it: \`x in ${name.text}\``,
+        constSetDecl: `test with it: \`x in ${name.text}\``,
+        mapDecl: `read an entry: \`if let entry = ${name.text}[key] then …\``,
+      };
+      return fault(ctx, messages.wrongKindOfName(name.text, span, DECLARATION_WORDS[decl.kind], "a value", decl.name.span, help[decl.kind]));
+    }
+  }
+}
+
+function valueOfBinding(ctx: Context, binding: Binding, name: ast.Name): HExpr {
+  const { span } = name;
+  switch (binding.kind) {
+    case "local":
+      return { kind: "local", local: binding.local, type: binding.local.type, span };
+    case "argument":
+      return { ...binding.value, span };
+    case "entry": {
+      const type = binding.entry.map.value;
+      if (type === null) return fault(ctx, messages.notAValue(span, `an entry of \`${binding.entry.map.name}\``));
+      return { kind: "place", place: { kind: "entry", entry: binding.entry, offsetBytes: 0, type }, type, span };
+    }
+  }
+}
+
+/** The header instance an expression names (`tcp`, `vlan[1]`), or null when it names something else. */
+export function instanceNamed(ctx: Context, scope: Scope, expr: ast.Expr): Instance | null {
+  if (expr.kind === "name") {
+    if (scope.find(expr.name.text) !== null || scope.self?.fields.has(expr.name.text)) return null;
+    const header = findHeader(ctx, expr.name.text);
+    return header === null ? null : instanceAt(header, 0);
+  }
+  if (expr.kind === "index" && expr.object.kind === "name") {
+    if (scope.find(expr.object.name.text) !== null) return null;
+    const header = findHeader(ctx, expr.object.name.text);
+    if (header === null) return null;
+    const index = checkConstant(ctx, scope, expr.index, "which of the headers in a row");
+    if (index === null) return null;
+    const instance = instanceAt(header, Number(index.value));
+    if (instance === null) {
+      const most = header.instances.length;
+      ctx.diagnostics.add(
+        messages.badHeader(expr.index.span, `a packet is read up to ${most} \`${header.name}\` header${most === 1 ? "" : "s"}`, {
+          label: `0 to ${most - 1}`,
+        }),
+      );
+    }
+    return instance;
+  }
+  return null;
+}
+
+function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "member" }): HExpr {
+  const { object, member, span } = expr;
+  if (object.kind === "error") return errorValue(span);
+  if (object.kind === "name" && object.name.text === "meta" && scope.find("meta") === null && !ctx.names.has("meta")) {
+    const type = (META as Partial<Record<string, Type>>)[member.text];
+    if (type === undefined) {
+      const known = Object.keys(META);
+      return fault(ctx, messages.unknownField("meta", member.text, member.span, known, nearest(member.text, known)));
+    }
+    return { kind: "meta", name: member.text as MetaName, type, span };
+  }
+  if (object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner")) return fault(ctx, messages.notSupportedYet(span, "tunnel"));
+  const before = ctx.diagnostics.all.length;
+  const instance = instanceNamed(ctx, scope, object);
+  if (instance !== null) {
+    const field = fieldOf(ctx, instance.header, member);
+    return field === null ? errorValue(span) : { kind: "field", instance, field, type: field.type, span };
+  }
+  if (ctx.diagnostics.all.length > before) return errorValue(span);
+  const value = checkValue(ctx, scope, object);
+  if (value.kind === "error") return value;
+  if (value.type.kind !== "struct") {
+    return fault(ctx, messages.typeMismatch(object.span, value.type, value.type, { help: "only headers, `meta` and structs have fields" }));
+  }
+  const index = value.type.fields.findIndex((f) => f.name === member.text);
+  const field = value.type.fields[index];
+  if (field === undefined) {
+    const known = value.type.fields.map((f) => f.name);
+    return fault(ctx, messages.unknownField(value.type.name, member.text, member.span, known, nearest(member.text, known)));
+  }
+  if (value.kind === "place") {
+    const place = memberPlace(value.place, value.type, index, field.type);
+    return { kind: "place", place, type: field.type, span };
+  }
+  return { kind: "element", value, index, type: field.type, span };
+}
+
+function memberPlace(place: Place, owner: Type, index: number, type: Type): Place {
+  if (place.kind === "global") return place;
+  const inside = must(layoutOf(owner).offsets[index], "a field's offset");
+  return { ...place, offsetBytes: place.offsetBytes + inside, type };
+}
+
+function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index" }): HExpr {
+  const { object, span } = expr;
+  if (object.kind !== "name") return fault(ctx, messages.notAValue(span, "an element of this", "only maps have entries"));
+  const before = ctx.diagnostics.all.length;
+  const instance = instanceNamed(ctx, scope, object);
+  if (instance !== null) {
+    return fault(ctx, messages.notAValue(span, `the header \`${object.name.text}\``, "name one of its fields"));
+  }
+  const decl = ctx.find(object.name.text, object.span, scope.names());
+  if (decl === null || ctx.diagnostics.all.length > before) return errorValue(span);
+  const map = mapOf(ctx, decl);
+  if (map === null || map.role !== "map" || map.value === null) {
+    return fault(ctx, messages.wrongKindOfName(object.name.text, object.span, DECLARATION_WORDS[decl.kind], "a map", decl.name.span));
+  }
+  const index = checkValue(ctx, scope, expr.index);
+  if (index.kind === "error") return index;
+  if (map.mapKind !== "array" && map.mapKind !== "percpu_array") return fault(ctx, messages.needsIfLet(span, map.name, textOfIndex(expr)));
+  if (index.kind !== "const") return fault(ctx, messages.needsIfLet(span, map.name, textOfIndex(expr)));
+  if (index.value >= BigInt(map.maxEntries)) {
+    return fault(ctx, messages.badMap(expr.index.span, `\`${map.name}\` has ${map.maxEntries} entries: 0 to ${map.maxEntries - 1}`));
+  }
+  return { kind: "place", place: { kind: "element", map, index: index.value, offsetBytes: 0, type: map.value }, type: map.value, span };
+}
+
+function textOfIndex(expr: ast.Expr): string {
+  return expr.span.file.text.slice(expr.span.start, expr.span.end);
+}
+
+// ---------------------------------------------------------------------------------------------------------------- calls
+
+function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
+  const { callee, span } = expr;
+  const decl = ctx.names.get(callee.text);
+  if (decl === undefined && callee.text === "random") {
+    if (expr.args.length > 0) return fault(ctx, messages.wrongCount(span, "`random`", "nothing", expr.args.length));
+    return { kind: "random", type: U32, span };
+  }
+  if (decl === undefined && callee.text === "hash") {
+    if (expr.args.length === 0) return fault(ctx, messages.wrongCount(span, "`hash`", "at least one value", 0));
+    const args = expr.args.map((a) => typed(ctx, checkValue(ctx, scope, a)));
+    if (args.some((a) => a.kind === "error")) return errorValue(span);
+    return { kind: "hash", args, type: U32, span };
+  }
+  const call = bindCall(ctx, scope, expr);
+  if (call === null) return errorValue(span);
+  if (call.fn.body.kind !== "expr") {
+    return fault(ctx, messages.notAValue(span, `\`${callee.text}\` has a body of statements: it`, "call it as a statement, or define it with `=`"));
+  }
+  const value = checkValue(ctx, call.scope, call.fn.body.value);
+  return value.kind === "error" ? errorValue(span) : { ...value, span };
+}
+
+/** Finds the function of a call and binds its parameters: expression functions get the arguments in their place. */
+export function bindCall(
+  ctx: Context,
+  scope: Scope,
+  expr: ast.Expr & { kind: "call" },
+): { readonly fn: ast.FnDecl; readonly scope: Scope; readonly lets: readonly { readonly local: Local; readonly value: HExpr }[] } | null {
+  const { callee, span } = expr;
+  const decl = ctx.find(callee.text, callee.span, ["random", "hash"]);
+  if (decl === null) return null;
+  if (decl.kind !== "fnDecl") {
+    ctx.diagnostics.add(messages.wrongKindOfName(callee.text, callee.span, DECLARATION_WORDS[decl.kind], "a function", decl.name.span));
+    return null;
+  }
+  if (scope.inlining.includes(decl)) {
+    ctx.diagnostics.add(messages.recursion(callee.text, callee.span, "function"));
+    return null;
+  }
+  if (expr.args.length !== decl.params.length) {
+    const wanted = decl.params.length === 0 ? "nothing" : `${decl.params.length} value${decl.params.length === 1 ? "" : "s"}`;
+    ctx.diagnostics.add(messages.wrongCount(span, `\`${callee.text}\``, wanted, expr.args.length));
+    return null;
+  }
+  const bindings = new Map<string, Binding>();
+  const lets: { local: Local; value: HExpr }[] = [];
+  for (const [i, param] of decl.params.entries()) {
+    const type = typeOf(ctx, param.type);
+    const value = checkValueAs(ctx, scope, must(expr.args[i], "an argument"), type);
+    if (decl.body.kind === "expr") bindings.set(param.name.text, { kind: "argument", value });
+    else {
+      const local = { name: param.name.text, type };
+      lets.push({ local, value });
+      bindings.set(param.name.text, { kind: "local", local });
+    }
+  }
+  return { fn: decl, scope: Scope.ofFunction(decl, bindings, scope), lets };
+}
+
+// ----------------------------------------------------------------------------------------------------------- arithmetic
+
+function checkArithmetic(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HExpr {
+  const a = checkValue(ctx, scope, expr.left);
+  const b = checkValue(ctx, scope, expr.right);
+  return arithmetic(ctx, expr.op as ArithmeticOp, a, b, expr.span);
+}
+
+/** The typed result of an arithmetic operator on two typed values. */
+export function arithmetic(ctx: Context, op: ArithmeticOp, a: HExpr, b: HExpr, span: Span): HExpr {
+  if (a.kind === "error" || b.kind === "error") return errorValue(span);
+  for (const operand of [a, b]) {
+    if (operand.type.kind === "ipv6") return fault(ctx, messages.notSupportedYet(operand.span, "wideArithmetic"));
+    if (!isArithmetic(operand.type)) {
+      return fault(ctx, messages.badOperator(operand.span, op, operand.type, "it works on integers, IPv4 and MAC addresses"));
+    }
+  }
+  if (a.kind === "const" && b.kind === "const" && a.type.kind === "untyped" && b.type.kind === "untyped") {
+    return { kind: "const", value: foldBinary(op, a.value, b.value, 64), type: UNTYPED, span };
+  }
+  const shift = op === "<<" || op === ">>";
+  const pair = shift ? { a: a.type.kind === "untyped" ? typed(ctx, a) : a, b: typed(ctx, b) } : unify(ctx, a, b);
+  if (pair === null) return errorValue(span);
+  const type = pair.a.type;
+  if (pair.a.kind === "const" && pair.b.kind === "const") {
+    const bits = type.kind === "mac" ? 48 : type.kind === "int" ? type.bits : 32;
+    return { kind: "const", value: foldBinary(op, pair.a.value, pair.b.value, bits), type, span };
+  }
+  return { kind: "binary", op, a: pair.a, b: pair.b, type, span };
+}
+
+function checkCast(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "cast" }): HExpr {
+  const target = typeOf(ctx, expr.type);
+  const value = checkValue(ctx, scope, expr.value);
+  if (value.kind === "error" || target.kind === "error") return errorValue(expr.span);
+  if (!isArithmetic(target) || !(isArithmetic(value.type) || value.type.kind === "bool")) {
+    return fault(ctx, messages.typeMismatch(expr.span, value.type, target, { help: "`as` changes between integers, IPv4 and MAC addresses" }));
+  }
+  if (value.kind === "const") {
+    const bits = target.kind === "int" ? target.bits : target.kind === "mac" ? 48 : 32;
+    return { kind: "const", value: BigInt.asUintN(bits, value.value), type: target, span: expr.span };
+  }
+  return { kind: "cast", value, type: target, span: expr.span };
+}
+
+function checkStruct(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "structLiteral" }): HExpr {
+  const decl = ctx.find(expr.name.text, expr.name.span);
+  if (decl === null) return errorValue(expr.span);
+  if (decl.kind !== "structDecl") {
+    return fault(ctx, messages.wrongKindOfName(expr.name.text, expr.name.span, DECLARATION_WORDS[decl.kind], "a struct", decl.name.span));
+  }
+  const type = typeOf(ctx, { kind: "namedType", name: expr.name, span: expr.name.span });
+  if (type.kind !== "struct") return errorValue(expr.span);
+  const given = new Map<string, HExpr>();
+  for (const init of expr.fields) {
+    const field = type.fields.find((f) => f.name === init.name.text);
+    if (field === undefined) {
+      const known = type.fields.map((f) => f.name);
+      ctx.diagnostics.add(messages.unknownField(type.name, init.name.text, init.name.span, known, nearest(init.name.text, known)));
+      checkValue(ctx, scope, init.value);
+    } else if (given.has(field.name)) {
+      ctx.diagnostics.add(messages.badMap(init.name.span, `\`${field.name}\` is given twice`));
+    } else given.set(field.name, checkValueAs(ctx, scope, init.value, field.type));
+  }
+  const elements = type.fields.map((f) => given.get(f.name) ?? zero(f.type, expr.span));
+  if (elements.some((e) => e.kind === "error")) return errorValue(expr.span);
+  return { kind: "aggregate", elements, type, span: expr.span };
+}
+
+/** Zero of any type: what a field that isn't given gets. */
+export function zero(type: Type, span: Span): HExpr {
+  const elements = elementsOf(type);
+  if (elements !== null) return { kind: "aggregate", elements: elements.map((e) => zero(e, span)), type, span };
+  return { kind: "const", value: 0n, type, span };
+}
+

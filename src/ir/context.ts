@@ -1,0 +1,73 @@
+// What the phases from names to types share: the table of declared names, the diagnostics, and the memory of what has been
+// worked out already. One per compilation.
+
+import { Diagnostics } from "../base/diagnostic.ts";
+import type { Span } from "../base/source.ts";
+import { nearest } from "../base/suggest.ts";
+import type * as ast from "../parser/ast.ts";
+import type { GlobalSymbol, Header, MapSymbol } from "./hir.ts";
+import { unknownName } from "./messages.ts";
+import type { Type } from "./types.ts";
+
+/** A declaration that has a name. */
+export type NamedDecl =
+  | ast.SetDecl
+  | ast.MapDecl
+  | ast.CounterDecl
+  | ast.LimiterDecl
+  | ast.TargetDecl
+  | ast.ConstDecl
+  | ast.ConstSetDecl
+  | ast.ConfigDecl
+  | ast.VarDecl
+  | ast.StructDecl
+  | ast.FnDecl
+  | ast.ProgramDecl
+  | ast.HeaderDecl;
+
+/** How a kind of declaration is called in messages. */
+export const DECLARATION_WORDS: Readonly<Record<NamedDecl["kind"], string>> = {
+  setDecl: "a set",
+  mapDecl: "a map",
+  counterDecl: "a counter",
+  limiterDecl: "a limiter",
+  targetDecl: "a map of redirect targets",
+  constDecl: "a constant",
+  constSetDecl: "a constant set",
+  configDecl: "a config value",
+  varDecl: "a global variable",
+  structDecl: "a struct",
+  fnDecl: "a function",
+  programDecl: "a program",
+  headerDecl: "a header",
+};
+
+/** The state of one compilation's front end. */
+export class Context {
+  readonly diagnostics = new Diagnostics();
+  /** The user's names, and the library's that they don't shadow. */
+  readonly names = new Map<string, NamedDecl>();
+  /** Every header by its declaration. */
+  readonly headers = new Map<ast.HeaderDecl, Header>();
+  readonly structs = new Map<ast.StructDecl, Type>();
+  readonly maps = new Map<NamedDecl, MapSymbol>();
+  readonly globals = new Map<NamedDecl, GlobalSymbol>();
+  /** Constants and structs whose meaning is being worked out: meeting one again is a circle. */
+  readonly busy = new Set<NamedDecl>();
+  /** Values given from outside for consts, by name. */
+  readonly defines: ReadonlyMap<string, ast.Expr>;
+  /** Statements made by inlining so far. */
+  unfolded = 0;
+
+  constructor(defines: ReadonlyMap<string, ast.Expr>) {
+    this.defines = defines;
+  }
+
+  /** The declaration of `name`, or null with a diagnostic that suggests the nearest known name. */
+  find(name: string, span: Span, also: Iterable<string> = []): NamedDecl | null {
+    const decl = this.names.get(name);
+    if (decl !== undefined) return decl;
+    this.diagnostics.add(unknownName(name, span, nearest(name, [...also, ...this.names.keys()])));
+    return null;
+  }
+}

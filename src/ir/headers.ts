@@ -1,0 +1,266 @@
+// Protocol headers from their declarations: fields and their places, fixed size, selector, edges of the graph. Two steps,
+// because headers name each other: all are made first, then their edges and own expressions are filled in. Knows no
+// protocol: whatever is true of IPv4 stands in the library.
+
+import { must } from "../base/assert.ts";
+import type { Span } from "../base/source.ts";
+import { nearest } from "../base/suggest.ts";
+import type * as ast from "../parser/ast.ts";
+import { checkCondition } from "./check-condition.ts";
+import { checkConstant, checkValue, typed } from "./check-value.ts";
+import type { Context } from "./context.ts";
+import { typeOf } from "./declare.ts";
+import type { Field, Header, HExpr, Instance } from "./hir.ts";
+import { layoutOf } from "./layout.ts";
+import * as messages from "./messages.ts";
+import { Scope } from "./scope.ts";
+import { type Type, U16, U32, U64, U8 } from "./types.ts";
+
+/** Bounds that keep programs within what the verifier can follow; generous against every protocol known. */
+const MOST_FIXED_BYTES = 256;
+const MOST_DEPTH = 16;
+
+/** The header a name stands for, by name or alias; null when it names something else. */
+export function findHeader(ctx: Context, name: string): Header | null {
+  const decl = ctx.names.get(name);
+  return decl?.kind === "headerDecl" ? (ctx.headers.get(decl) ?? null) : null;
+}
+
+/** The header at place `index` in a row of its kind, or null when packets aren't read that far. */
+export function instanceAt(header: Header, index: number): Instance | null {
+  return header.instances[index] ?? null;
+}
+
+/** A field by name, or null with a diagnostic. */
+export function fieldOf(ctx: Context, header: Header, name: ast.Name): Field | null {
+  const field = header.fields.get(name.text);
+  if (field !== undefined) return field;
+  const known = [...header.fields.keys()];
+  ctx.diagnostics.add(messages.unknownField(header.alias ?? header.name, name.text, name.span, known, nearest(name.text, known)));
+  return null;
+}
+
+/** The values of `selector` (a field that tells the next header) that announce `header`; null with a diagnostic. */
+export function selectorValues(ctx: Context, selector: HExpr, header: Header, span: Span): readonly bigint[] | null {
+  if (selector.kind === "field") {
+    const parent = selector.field.header;
+    if (parent.next?.fields.includes(selector.field)) {
+      const base = parent.extension ? parent.edges.map((e) => e.parent) : [parent];
+      const values = header.edges.filter((e) => base.includes(e.parent)).flatMap((e) => e.values);
+      if (values.length > 0) return [...new Set(values)].sort((a, b) => (a < b ? -1 : 1));
+      ctx.diagnostics.add(messages.badHeader(span, `\`${header.name}\` never follows \`${parent.alias ?? parent.name}\``));
+      return null;
+    }
+  }
+  ctx.diagnostics.add(
+    messages.notAValue(span, `the header \`${header.name}\``, "its name stands for a value only beside a field that tells the next header"),
+  );
+  return null;
+}
+
+/** Makes every header of the given declarations and joins them into the graph. */
+export function buildHeaders(ctx: Context, declarations: readonly { readonly decl: ast.HeaderDecl; readonly library: boolean }[]): void {
+  const withBody = declarations.filter((d) => d.decl.body !== null);
+  for (const { decl, library } of withBody) ctx.headers.set(decl, makeHeader(ctx, decl, library));
+  for (const { decl } of declarations) {
+    const header = ctx.headers.get(decl) ?? headerToExtend(ctx, decl);
+    if (header !== null) addEdges(ctx, header, decl);
+  }
+  for (const { decl } of withBody) finishHeader(ctx, must(ctx.headers.get(decl), "a header"), must(decl.body, "a body"));
+}
+
+function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
+  const header = findHeader(ctx, decl.name.text);
+  if (header === null) {
+    const known = [...ctx.headers.values()].map((h) => h.name);
+    ctx.diagnostics.add(messages.unknownName(decl.name.text, decl.name.span, nearest(decl.name.text, known)));
+  }
+  return header;
+}
+
+type Draft = { -readonly [K in keyof Header]: Header[K] };
+
+function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Header {
+  const body = must(decl.body, "a header's body");
+  const fields = new Map<string, Field>();
+  const depth = decl.depth === null ? 1 : depthOf(ctx, decl.depth);
+  const header = {
+    name: decl.name.text,
+    alias: decl.alias?.text ?? null,
+    title: decl.title?.value ?? decl.name.text,
+    span: decl.name.span,
+    library,
+    fields,
+    fixedBytes: 0,
+    size: null,
+    next: null,
+    edges: [],
+    extension: decl.extension,
+    instances: [],
+    self: null,
+  } as unknown as Draft;
+  header.instances = Array.from({ length: depth }, (_, index) => ({ header, index }));
+  header.self = { header, index: -1 };
+  const selectors = new Set(body.next?.fields.map((f) => f.text) ?? []);
+  const summed = body.fields.some((f) => f.covers?.kind === "checksum" && f.covers.parts.some((p) => p.text === "header"));
+  let bit = 0;
+  for (const written of body.fields) {
+    const place = placeOf(ctx, written, bit);
+    if (place === null) continue;
+    const { width, type } = place;
+    const covered = coverage(written, type, summed, selectors.has(written.name.text));
+    declareField(ctx, fields, { name: written.name.text, header, bitOffset: bit, bitWidth: width, type, covered, span: written.name.span });
+    if (written.bits.length > 0 && written.bits.length !== width) {
+      ctx.diagnostics.add(messages.badHeader(written.name.span, `${written.bits.length} bits are named, but \`${written.name.text}\` has ${width}`));
+    }
+    for (const [i, name] of written.bits.entries()) {
+      if (i < width) declareField(ctx, fields, { name: name.text, header, bitOffset: bit + i, bitWidth: 1, type: U8, covered, span: name.span });
+    }
+    bit += width;
+  }
+  if (bit % 8 !== 0) {
+    ctx.diagnostics.add(
+      messages.badHeader(decl.name.span, `the fields of \`${decl.name.text}\` end inside a byte`, { label: `${bit} bits`, help: `add ${8 - (bit % 8)} reserved bits` }),
+    );
+  }
+  header.fixedBytes = Math.ceil(bit / 8);
+  if (header.fixedBytes > MOST_FIXED_BYTES) {
+    ctx.diagnostics.add(messages.badHeader(decl.name.span, `\`${decl.name.text}\` has ${header.fixedBytes} fixed bytes; up to ${MOST_FIXED_BYTES} can be read`));
+    header.fixedBytes = MOST_FIXED_BYTES;
+  }
+  return header;
+}
+
+function depthOf(ctx: Context, expr: ast.Expr): number {
+  const value = checkConstant(ctx, Scope.global, expr, "the depth");
+  if (value === null) return 1;
+  if (value.value >= 1n && value.value <= BigInt(MOST_DEPTH)) return Number(value.value);
+  ctx.diagnostics.add(messages.badHeader(expr.span, `a depth is 1 to ${MOST_DEPTH}`));
+  return 1;
+}
+
+/** What keeps a field from being assigned freely: sums and lengths that depend on it (RFC 793 and 8200's pseudo header: addresses, length, protocol). */
+function coverage(written: ast.HeaderField, type: Type, summed: boolean, selector: boolean): Field["covered"] {
+  if (written.covers?.kind === "checksum") return "checksum";
+  if (written.covers?.kind === "length") return "length";
+  if (summed) return "checksum";
+  const hasPseudo = type.kind === "ipv6" || type.kind === "ipv4";
+  return hasPseudo && selector === false && written.width.kind === "type" ? "pseudo" : null;
+}
+
+function declareField(ctx: Context, fields: Map<string, Field>, field: Field): void {
+  const first = fields.get(field.name);
+  if (first !== undefined) ctx.diagnostics.add(messages.duplicateName(field.name, field.span, first.span));
+  else fields.set(field.name, field);
+}
+
+/** The width in bits and type of a field at bit `bit`; null after a fault. */
+function placeOf(ctx: Context, field: ast.HeaderField, bit: number): { readonly width: number; readonly type: Type } | null {
+  if (field.width.kind === "bits") {
+    const value = checkConstant(ctx, Scope.global, field.width.value, "a width");
+    if (value === null) return null;
+    const width = Number(value.value);
+    if (width < 1 || width > 64 || ((bit % 8) + width > 64)) {
+      ctx.diagnostics.add(messages.badHeader(field.width.value.span, "a field has 1 to 64 bits within eight bytes"));
+      return null;
+    }
+    return { width, type: width <= 8 ? U8 : width <= 16 ? U16 : width <= 32 ? U32 : U64 };
+  }
+  const type = typeOf(ctx, field.width.type);
+  if (type.kind === "error") return null;
+  if (type.kind === "struct" || type.kind === "tuple" || type.kind === "bool") {
+    ctx.diagnostics.add(messages.badHeader(field.width.type.span, "a header's field is an integer, an address or bytes"));
+    return null;
+  }
+  if (bit % 8 !== 0) {
+    ctx.diagnostics.add(messages.badHeader(field.name.span, `\`${field.name.text}\` starts inside a byte`, { help: "give its width in bits, such as `: 16`" }));
+    return null;
+  }
+  return { width: layoutOf(type).bytes * 8, type };
+}
+
+function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
+  for (const edge of decl.edges) {
+    if (edge.inner) {
+      ctx.diagnostics.add(messages.notSupportedYet(edge.span, "tunnel"));
+      continue;
+    }
+    const parent = findHeader(ctx, edge.parent.text);
+    if (parent === null) {
+      const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
+      ctx.diagnostics.add(messages.unknownName(edge.parent.text, edge.parent.span, nearest(edge.parent.text, known)));
+      continue;
+    }
+    if (edge.values.length === 0) {
+      ctx.diagnostics.add(messages.badHeader(edge.span, `at which value of \`${parent.name}\`'s selector does \`${header.name}\` follow?`, { help: `write it: \`on ${parent.name} 0x88b5\`` }));
+      continue;
+    }
+    const values: bigint[] = [];
+    for (const written of edge.values) {
+      const value = checkConstant(ctx, Scope.global, written, "a selector's value");
+      if (value !== null) values.push(value.value);
+    }
+    for (const other of ctx.headers.values()) {
+      const clash = other.edges.find((e) => e.parent === parent && e.values.some((v) => values.includes(v)));
+      if (clash !== undefined && other !== header) {
+        ctx.diagnostics.add(
+          messages.badHeader(edge.span, `\`${other.name}\` follows \`${parent.name}\` at this value already`, {
+            label: "taken",
+            secondary: [{ span: clash.span, text: `\`${other.name}\` hangs here` }],
+          }),
+        );
+      }
+    }
+    header.edges.push({ parent, values, span: edge.span });
+  }
+}
+
+function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void {
+  const scope = Scope.ofHeader(header);
+  if (body.size !== null) {
+    const bytes = typed(ctx, checkValue(ctx, scope, body.size.bytes));
+    const min = body.size.min === null ? null : checkConstant(ctx, scope, body.size.min, "the least size");
+    const least = Math.max(header.fixedBytes, min === null ? 0 : Number(min.value));
+    if (bytes.kind !== "error") header.size = { bytes, min: least };
+  }
+  if (body.next !== null) {
+    const fields = body.next.fields.map((name) => fieldOf(ctx, header, name)).filter((f) => f !== null);
+    for (const field of fields) {
+      if (field.bitWidth > 32) ctx.diagnostics.add(messages.badHeader(body.next.span, "a selector has up to 32 bits"));
+      for (const child of ctx.headers.values()) {
+        for (const edge of child.edges) {
+          const wide = edge.values.find((v) => v >= 1n << BigInt(field.bitWidth));
+          if (edge.parent === header && wide !== undefined) {
+            ctx.diagnostics.add(messages.badHeader(edge.span, `${wide} doesn't fit \`${header.name}.${field.name}\``, { label: `${field.bitWidth} bits` }));
+          }
+        }
+      }
+    }
+    header.next = {
+      fields,
+      depth: body.next.depth === null ? 1 : depthOf(ctx, body.next.depth),
+      when: body.next.when === null ? null : checkCondition(ctx, scope, body.next.when),
+    };
+  }
+  checkGraph(ctx, header);
+}
+
+/** Every parent must tell what follows; only a header with a `depth` may follow itself, and no two may follow each other in a circle. */
+function checkGraph(ctx: Context, header: Header): void {
+  const seen = new Set<Header>();
+  const open: Header[] = header.edges.map((e) => e.parent).filter((p) => p !== header);
+  while (open.length > 0) {
+    const parent = must(open.pop(), "a parent");
+    if (parent === header) {
+      ctx.diagnostics.add(messages.badHeader(header.span, `\`${header.name}\` follows itself by way of others`, { help: "break the circle; a header that may repeat has a `depth`" }));
+      return;
+    }
+    if (seen.has(parent)) continue;
+    seen.add(parent);
+    open.push(...parent.edges.map((e) => e.parent).filter((p) => p !== parent));
+  }
+  const self = header.edges.find((e) => e.parent === header);
+  if (self !== undefined && header.instances.length === 1) {
+    ctx.diagnostics.add(messages.badHeader(self.span, `\`${header.name}\` may follow itself without end`, { help: "say how often: `depth 2` behind the places it hangs on" }));
+  }
+}

@@ -1,0 +1,77 @@
+// The global data of an object while its programs are lowered: where each global lies, and the format strings that `log` needs.
+// Gives the sections in the end. One pool for all programs of a file, so that equal strings are kept once.
+
+import { must } from "../../base/assert.ts";
+import type { DataSection, DataVariable } from "../../bpf/object.ts";
+import type { GlobalSymbol } from "../hir.ts";
+import { btfInt, btfOf, layoutOf, roundUp } from "../layout.ts";
+import { swapBytes } from "./value.ts";
+
+type SectionName = DataSection["name"];
+
+const SECTIONS: readonly SectionName[] = [".rodata", ".data", ".bss"];
+
+interface Piece {
+  readonly variable: DataVariable;
+  readonly bytes: Uint8Array;
+}
+
+/** Collects the variables of `.rodata`, `.data` and `.bss`. */
+export class DataPool {
+  readonly #pieces = new Map<SectionName, Piece[]>(SECTIONS.map((s) => [s, []]));
+  readonly #sizes = new Map<SectionName, number>();
+  readonly #globals = new Map<GlobalSymbol, number>();
+  readonly #strings = new Map<string, { readonly offsetBytes: number; readonly bytes: number }>();
+
+  constructor(globals: readonly GlobalSymbol[]) {
+    for (const global of globals) {
+      const { bytes, align } = layoutOf(global.type);
+      const addressed = global.type.kind === "ipv4" || global.type.kind === "ipv6" || global.type.kind === "mac";
+      const number = addressed ? swapBytes(global.value, bytes) : global.value;
+      const content = Uint8Array.from({ length: bytes }, (_, i) => Number((number >> BigInt(8 * i)) & 0xffn));
+      const at = this.#append(global.section, content, align, (offsetBytes) => ({
+        name: global.name,
+        type: btfOf(global.type, global.name),
+        offsetBytes,
+        local: false,
+      }));
+      this.#globals.set(global, at);
+    }
+  }
+
+  /** Where a global lies in its section, in bytes. */
+  offsetOf(global: GlobalSymbol): number {
+    return must(this.#globals.get(global), `a place for ${global.name}`);
+  }
+
+  /** The place of a text in `.rodata`, with its closing zero counted. */
+  string(text: string): { readonly offsetBytes: number; readonly bytes: number } {
+    const known = this.#strings.get(text);
+    if (known !== undefined) return known;
+    const content = new Uint8Array([...new TextEncoder().encode(text), 0]);
+    const name = `xdpc_fmt_${this.#strings.size}`;
+    const type = { kind: "array", element: btfInt(8), count: content.length } as const;
+    const offsetBytes = this.#append(".rodata", content, 1, (at) => ({ name, type, offsetBytes: at, local: true }));
+    const place = { offsetBytes, bytes: content.length };
+    this.#strings.set(text, place);
+    return place;
+  }
+
+  /** The sections that have anything in them. */
+  sections(): DataSection[] {
+    return SECTIONS.flatMap((name) => {
+      const pieces = must(this.#pieces.get(name), "a section");
+      if (pieces.length === 0) return [];
+      const bytes = new Uint8Array(this.#sizes.get(name) ?? 0);
+      for (const piece of pieces) bytes.set(piece.bytes, piece.variable.offsetBytes);
+      return [{ name, bytes, variables: pieces.map((p) => p.variable) }];
+    });
+  }
+
+  #append(section: SectionName, bytes: Uint8Array, align: number, variable: (offsetBytes: number) => DataVariable): number {
+    const at = roundUp(this.#sizes.get(section) ?? 0, align);
+    must(this.#pieces.get(section), "a section").push({ variable: variable(at), bytes });
+    this.#sizes.set(section, at + bytes.length);
+    return at;
+  }
+}

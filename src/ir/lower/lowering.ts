@@ -1,0 +1,85 @@
+// The state of lowering one program: the builder, what has been read of the packet on the way to the current point, and what
+// names are bound to. The files beside this one are functions over it, one for each kind of thing that is lowered.
+
+import { must } from "../../base/assert.ts";
+import type { Builder } from "../builder.ts";
+import type { Entry as MapEntry, HProgram, Instance, Local } from "../hir.ts";
+import type { BlockId, IntType, ValueId } from "../ir.ts";
+import type { DataPool } from "./data-pool.ts";
+import type { ParsePlan, Stage } from "./parse-plan.ts";
+import type { Value } from "./value.ts";
+
+/** What the reading of a stage found, as SSA values that hold from there on. */
+export interface StageResult {
+  /** For each header: `present` an i32 0 or 1, `pointer` its first byte where it is present. */
+  readonly headers: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
+  /** The selectors of the last header read, i32 each; NO_SELECTOR where nothing follows. */
+  readonly selectors: readonly ValueId[];
+  /** What follows the last header read. */
+  readonly payload: ValueId;
+  /** Which header was read last: its number in the stage from 1, an i32; 0 for none. */
+  readonly last: ValueId;
+  /** 1 where a header was announced that couldn't be read, an i32. */
+  readonly stuck: ValueId;
+}
+
+/** What has been read on every way to a point. Replaced, never changed, so that it can be kept and gone back to. */
+export type Env = ReadonlyMap<Stage, StageResult>;
+
+/** A selector's value where nothing follows: above every selector of up to 31 bits. */
+export const NO_SELECTOR = 0xffff_ffff;
+
+/** Everything the lowering of one program knows. */
+export class Lowering {
+  readonly builder: Builder;
+  readonly program: HProgram;
+  readonly plan: ParsePlan;
+  readonly data: DataPool;
+  /** The packet's first byte and end, read once at the start. */
+  readonly packet: ValueId;
+  readonly packetEnd: ValueId;
+  env: Env = new Map();
+  /** Headers that stay proven though what follows them is read anew: their place can't have changed. */
+  pinned: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }> = new Map();
+  readonly locals = new Map<Local, Value>();
+  /** The pointers that `if let` bound. */
+  readonly entries = new Map<MapEntry, ValueId>();
+  /** The header whose own expressions are being evaluated: where `self` is. */
+  self: ValueId | null = null;
+
+  constructor(builder: Builder, program: HProgram, plan: ParsePlan, data: DataPool) {
+    this.builder = builder;
+    this.program = program;
+    this.plan = plan;
+    this.data = data;
+    this.packet = builder.ctxLoad("data");
+    this.packetEnd = builder.ctxLoad("data_end");
+  }
+
+  /** A new block without parameters. */
+  block(): BlockId {
+    return this.builder.newBlock().id;
+  }
+
+  /** Goes on in a new block, which is returned: for an edge that leads here. */
+  goOn(block: BlockId): void {
+    this.builder.setBlock(block);
+  }
+
+  /** An i32 constant. */
+  i32(value: number | bigint): ValueId {
+    return this.builder.constant("i32", value);
+  }
+
+  /** A value as one of `type`, zero-extended or cut. */
+  resize(value: ValueId, type: IntType): ValueId {
+    const own = this.builder.typeOf(value);
+    if (own === type) return value;
+    return type === "i64" ? this.builder.zext(value) : this.builder.trunc(value);
+  }
+
+  /** What a name was bound to. */
+  local(local: Local): Value {
+    return must(this.locals.get(local), `a value for \`${local.name}\``);
+  }
+}

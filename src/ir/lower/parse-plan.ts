@@ -1,0 +1,276 @@
+// How a program's packets are read: which headers its rules need, gathered into stages. A stage is read in one go, by one
+// dispatch on the selector that the stage before it found; its headers exclude each other, or follow each other in a row (VLAN
+// tags). Made before lowering; knows no protocol.
+
+import { InternalError, must } from "../../base/assert.ts";
+import { parentsOf, visitCondition, visitDeep } from "../header-graph.ts";
+import type { HCond, Header, HExpr, HStmt, Instance } from "../hir.ts";
+import { bodiesOf } from "../presence.ts";
+
+/** A way to reach a member: by one of `parents` of stage `from`, at one of `values` of its selector. */
+export interface Entry {
+  /** null: the member begins the packet. */
+  readonly from: Stage | null;
+  readonly parents: readonly Instance[];
+  readonly values: readonly bigint[];
+}
+
+/** A header instance in its stage. */
+export interface Member {
+  readonly instance: Instance;
+  /** Ways from earlier stages. */
+  readonly entries: readonly Entry[];
+  /** Ways from a member of the same stage, earlier in its order. */
+  readonly chained: readonly { readonly parent: Instance; readonly values: readonly bigint[] }[];
+  /** Extension headers that may stand between this header and what follows. */
+  readonly extensions: readonly Header[];
+  /** True when some needed header follows this one, so its selector is read. */
+  readonly leadsOn: boolean;
+}
+
+/** Headers that are read together. `members` is in an order in which parents come first. */
+export interface Stage {
+  readonly id: number;
+  readonly members: readonly Member[];
+}
+
+/** The plan of one program. Stages are in an order in which earlier ones come first. */
+export interface ParsePlan {
+  readonly stages: readonly Stage[];
+  readonly stageOf: ReadonlyMap<Instance, Stage>;
+  readonly usesOpaque: boolean;
+  /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
+  stagesOf(statement: HStmt): number;
+}
+
+/** More stages than a bit set holds would need protocols nested thirty deep. */
+const MOST_STAGES = 30;
+
+/** Plans the reading for a program's statements. */
+export function planParsing(body: readonly HStmt[], headers: readonly Header[]): ParsePlan {
+  const needed = new Set<Instance>();
+  let usesOpaque = false;
+  visitStatements(body, {
+    instance: (i) => needed.add(i),
+    opaque: () => {
+      usesOpaque = true;
+    },
+  });
+  // Whether a packet can be read through depends on every header that could be in it.
+  if (usesOpaque) for (const header of headers) for (const instance of header.instances) needed.add(instance);
+  for (const instance of needed) {
+    const bases = instance.header.extension ? instance.header.edges.flatMap((e) => e.parent.instances) : parentsOf(instance);
+    for (const parent of bases) needed.add(parent);
+  }
+  const stages = makeStages([...needed].filter((i) => !i.header.extension), headers, needed);
+  const stageOf = new Map<Instance, Stage>();
+  for (const stage of stages) {
+    for (const member of stage.members) {
+      stageOf.set(member.instance, stage);
+      for (const extension of member.extensions) for (const i of extension.instances) stageOf.set(i, stage);
+    }
+  }
+  const masks = new Map<HStmt, number>();
+  return { stages, stageOf, usesOpaque, stagesOf: (statement) => maskOf(statement, stageOf, stages, masks) };
+}
+
+function maskOf(statement: HStmt, stageOf: ReadonlyMap<Instance, Stage>, stages: readonly Stage[], masks: Map<HStmt, number>): number {
+  const known = masks.get(statement);
+  if (known !== undefined) return known;
+  let mask = 0;
+  visitStatements([statement], {
+    instance: (i) => {
+      mask |= 1 << must(stageOf.get(i), "a planned header").id;
+    },
+    opaque: () => {
+      mask |= (1 << stages.length) - 1;
+    },
+  });
+  masks.set(statement, mask);
+  return mask;
+}
+
+interface NeedVisitor {
+  readonly instance: (instance: Instance) => void;
+  readonly opaque: () => void;
+}
+
+function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): void {
+  const inCondition = { field: visitor.instance, present: visitor.instance, opaque: visitor.opaque };
+  const value = (v: HExpr | null): void => {
+    if (v !== null) visitDeep(v, inCondition);
+  };
+  const condition = (c: HCond): void => visitCondition(c, inCondition);
+  const open: (readonly HStmt[])[] = [statements];
+  for (let list = open.pop(); list !== undefined; list = open.pop()) {
+    for (const s of list) {
+      for (const body of bodiesOf(s)) open.push(body);
+      switch (s.kind) {
+        case "if":
+          condition(s.condition);
+          break;
+        case "ifLet":
+        case "mapDelete":
+          value(s.key);
+          break;
+        case "switch":
+          value(s.subject);
+          break;
+        case "let":
+        case "store":
+        case "add":
+          value(s.value);
+          break;
+        case "setField":
+          visitor.instance(s.instance);
+          value(s.value);
+          break;
+        case "swap":
+          visitor.instance(s.instanceA);
+          visitor.instance(s.instanceB);
+          break;
+        case "mapUpdate":
+          value(s.key);
+          value(s.value);
+          break;
+        case "count":
+        case "redirect":
+          value(s.key);
+          break;
+        case "log":
+          for (const arg of s.args) value(arg);
+          break;
+        case "for":
+        case "verdict":
+          break;
+      }
+    }
+  }
+}
+
+// --------------------------------------------------------------------------------------------------------------- stages
+
+/** Ways to a header with the same values: parents that stand for one another. */
+function edgeGroups(header: Header): Map<string, { parents: Header[]; values: readonly bigint[] }> {
+  const groups = new Map<string, { parents: Header[]; values: readonly bigint[] }>();
+  for (const edge of header.edges) {
+    const key = [...edge.values].sort().join(",");
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { parents: [edge.parent], values: edge.values });
+    else group.parents.push(edge.parent);
+  }
+  return groups;
+}
+
+class Groups {
+  readonly #parent = new Map<Header, Header>();
+
+  find(header: Header): Header {
+    let at = header;
+    for (let next = this.#parent.get(at); next !== undefined; next = this.#parent.get(at)) at = next;
+    return at;
+  }
+
+  join(a: Header, b: Header): boolean {
+    const [x, y] = [this.find(a), this.find(b)];
+    if (x === y) return false;
+    this.#parent.set(y, x);
+    return true;
+  }
+}
+
+function makeStages(instances: readonly Instance[], all: readonly Header[], needed: ReadonlySet<Instance>): Stage[] {
+  const headers = all.filter((h) => instances.some((i) => i.header === h));
+  const own = (h: Header): Header[] => [...new Set(h.edges.map((e) => e.parent))].filter((p) => p !== h && headers.includes(p));
+  const groups = new Groups();
+  // A header that follows another and leads on to the same headers at the same values is read in a row with it.
+  for (const child of headers) {
+    for (const { parents } of edgeGroups(child).values()) {
+      for (const p of parents) for (const q of parents) if (p !== child && q !== child && own(q).includes(p)) groups.join(p, q);
+    }
+  }
+  // Headers that follow the same stages exclude each other and are told apart by one dispatch.
+  for (let changed = true; changed; ) {
+    changed = false;
+    const byKey = new Map<string, Header>();
+    const names = new Map(headers.map((h, i) => [h, i]));
+    const keyOf = (h: Header): string => {
+      const root = groups.find(h);
+      const members = headers.filter((m) => groups.find(m) === root);
+      const above = new Set(members.flatMap(own).map((p) => groups.find(p)).filter((g) => g !== root));
+      return above.size === 0 ? `root ${names.get(root)}` : [...above].map((g) => names.get(g)).sort().join(",");
+    };
+    for (const header of headers) {
+      const key = keyOf(header);
+      const same = byKey.get(key);
+      if (same === undefined) byKey.set(key, header);
+      else if (groups.join(same, header)) {
+        changed = true;
+        break;
+      }
+    }
+  }
+  return orderStages(headers, groups, own, all, needed);
+}
+
+function orderStages(headers: readonly Header[], groups: Groups, own: (h: Header) => Header[], all: readonly Header[], needed: ReadonlySet<Instance>): Stage[] {
+  const stages: Stage[] = [];
+  const stageOfHeader = new Map<Header, Stage>();
+  const roots = [...new Set(headers.map((h) => groups.find(h)))];
+  while (roots.length > 0) {
+    const at = roots.findIndex((root) =>
+      headers.filter((h) => groups.find(h) === root).every((h) => own(h).every((p) => groups.find(p) === root || stageOfHeader.has(p))),
+    );
+    if (at === -1) throw new InternalError("the header graph's stages form a circle");
+    const root = must(roots[at], "a stage");
+    roots.splice(at, 1);
+    const members: Member[] = [];
+    const stage: Stage = { id: stages.length, members };
+    const here = topological(headers.filter((h) => groups.find(h) === root), own);
+    for (const header of here) {
+      stageOfHeader.set(header, stage);
+      for (const instance of header.instances) if (needed.has(instance)) members.push(makeMember(instance, stage, stageOfHeader, headers, all, needed));
+    }
+    stages.push(stage);
+  }
+  if (stages.length > MOST_STAGES) throw new InternalError(`more than ${MOST_STAGES} stages of headers`);
+  return stages;
+}
+
+function topological(headers: readonly Header[], own: (h: Header) => Header[]): Header[] {
+  const done: Header[] = [];
+  const rest = [...headers];
+  while (rest.length > 0) {
+    const at = rest.findIndex((h) => own(h).every((p) => !rest.includes(p)));
+    if (at === -1) throw new InternalError("headers of one stage follow each other in a circle");
+    done.push(...rest.splice(at, 1));
+  }
+  return done;
+}
+
+function makeMember(instance: Instance, stage: Stage, stageOf: ReadonlyMap<Header, Stage>, headers: readonly Header[], all: readonly Header[], needed: ReadonlySet<Instance>): Member {
+  const { header, index } = instance;
+  const entries: Entry[] = [];
+  const chained: { parent: Instance; values: readonly bigint[] }[] = [];
+  for (const { parents, values } of edgeGroups(header).values()) {
+    const byStage = new Map<Stage, Instance[]>();
+    for (const parent of parents) {
+      if (parent === header) {
+        const before = header.instances[index - 1];
+        if (before !== undefined) chained.push({ parent: before, values });
+      } else if (index === 0 && stageOf.get(parent) === stage) {
+        for (const p of parent.instances) chained.push({ parent: p, values });
+      } else if (index === 0) {
+        const from = stageOf.get(parent);
+        if (from !== undefined) byStage.set(from, [...(byStage.get(from) ?? []), ...parent.instances]);
+      }
+    }
+    for (const [from, instances] of byStage) entries.push({ from, parents: instances, values });
+  }
+  if (header.edges.length === 0) entries.push({ from: null, parents: [], values: [] });
+  // Whatever stands between decides what follows, so all extension headers are read where what follows is needed.
+  const hangsHere = (h: Header): boolean => h.edges.some((e) => e.parent === header);
+  const extensions = all.filter((h) => h.extension && hangsHere(h));
+  const leadsOn = headers.some(hangsHere) || extensions.some((h) => h.instances.some((i) => needed.has(i)));
+  return { instance, entries, chained, extensions: leadsOn ? extensions : [], leadsOn };
+}

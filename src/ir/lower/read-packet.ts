@@ -1,0 +1,367 @@
+// Reading the packet: makes the code that finds the headers of a stage, once on each way that needs them, and leaves what it found
+// in the environment. Every stage ends in one join whose parameters tell which headers are there and where; jump threading
+// turns the tests of those flags back into control flow.
+
+import { InternalError, must } from "../../base/assert.ts";
+import { maxOf } from "../conversion.ts";
+import type { Header, HExpr, Instance } from "../hir.ts";
+import type { BlockId, IrType, ValueId } from "../ir.ts";
+import { lowerCondition } from "./condition.ts";
+import { fieldNumber, lowerNumber } from "./evaluate.ts";
+import { type Lowering, NO_SELECTOR, type StageResult } from "./lowering.ts";
+import type { Member, Stage } from "./parse-plan.ts";
+
+/** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
+export function headerOf(l: Lowering, instance: Instance): { readonly present: ValueId; readonly pointer: ValueId } {
+  const pinned = l.pinned.get(instance);
+  if (pinned !== undefined) return pinned;
+  const stage = must(l.plan.stageOf.get(instance), `a stage for ${instance.header.name}`);
+  return must(readStage(l, stage).headers.get(instance), `${instance.header.name} in its stage`);
+}
+
+/** Reads the stages of a bit set that haven't been read on this way, in order. */
+export function readStages(l: Lowering, mask: number): void {
+  for (const stage of l.plan.stages) if ((mask & (1 << stage.id)) !== 0) readStage(l, stage);
+}
+
+/** Reads a stage, and those it hangs on, unless that has been done on this way. */
+export function readStage(l: Lowering, stage: Stage): StageResult {
+  const known = l.env.get(stage);
+  if (known !== undefined) return known;
+  const sources = [...new Set(stage.members.flatMap((m) => m.entries.map((e) => e.from)))].filter((s) => s !== null);
+  sources.sort((a, b) => a.id - b.id);
+  const found = sources.map((from) => ({ from, result: readStage(l, from) }));
+  const result = new StageReader(l, stage).read(found);
+  l.env = new Map([...l.env, [stage, result]]);
+  return result;
+}
+
+/** What is known at a place inside a stage's code: the headers found on the way there and what follows them. */
+interface Progress {
+  readonly found: ReadonlyMap<Instance, ValueId>;
+  /** Extension headers found by the loop over them: flags and pointers. */
+  readonly extensions: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
+  readonly selectors: readonly ValueId[] | null;
+  readonly payload: ValueId | null;
+  readonly last: number;
+  readonly stuck: ValueId | boolean;
+}
+
+const NOTHING_FOUND: Progress = { found: new Map(), extensions: new Map(), selectors: null, payload: null, last: 0, stuck: false };
+
+interface Candidate {
+  readonly values: readonly bigint[];
+  /** The numbers of the headers of the stage before after which it may come; null: after any. */
+  readonly after: { readonly last: ValueId; readonly numbers: readonly number[] } | null;
+  readonly go: () => void;
+}
+
+class StageReader {
+  readonly #l: Lowering;
+  readonly #stage: Stage;
+  /** Every header of the stage with its extensions, in the order of the join's parameters. */
+  readonly #instances: readonly Instance[];
+  readonly #selectorCount: number;
+  readonly #join: { readonly id: BlockId; readonly params: readonly ValueId[] };
+
+  constructor(l: Lowering, stage: Stage) {
+    this.#l = l;
+    this.#stage = stage;
+    this.#instances = [...new Set(stage.members.flatMap((m) => [m.instance, ...m.extensions.flatMap((h) => h.instances)]))];
+    this.#selectorCount = Math.max(0, ...stage.members.map((m) => (m.leadsOn ? (m.instance.header.next?.fields.length ?? 0) : 0)));
+    const types: IrType[] = this.#instances.flatMap((): IrType[] => ["i32", "pkt"]);
+    for (let i = 0; i < this.#selectorCount; i++) types.push("i32");
+    types.push("pkt", "i32", "i32");
+    this.#join = l.builder.newBlock(types);
+  }
+
+  /** Makes the code; goes on at the join. */
+  read(sources: readonly { readonly from: Stage; readonly result: StageResult }[]): StageResult {
+    const l = this.#l;
+    const root = this.#stage.members.find((m) => m.entries.some((e) => e.from === null));
+    if (root !== undefined) this.#try(root, l.packet, NOTHING_FOUND);
+    else this.#fromSources(sources, 0);
+    l.goOn(this.#join.id);
+    const params = this.#join.params;
+    const at = this.#instances.length * 2;
+    const param = (i: number): ValueId => must(params[i], "a parameter of a stage");
+    return {
+      headers: new Map(this.#instances.map((instance, i) => [instance, { present: param(2 * i), pointer: param(2 * i + 1) }])),
+      selectors: Array.from({ length: this.#selectorCount }, (_, i) => param(at + i)),
+      payload: param(at + this.#selectorCount),
+      last: param(at + this.#selectorCount + 1),
+      stuck: param(at + this.#selectorCount + 2),
+    };
+  }
+
+  /** Tries the ways from each earlier stage in turn. */
+  #fromSources(sources: readonly { readonly from: Stage; readonly result: StageResult }[], index: number): void {
+    const source = sources[index];
+    if (source === undefined) return this.#done(NOTHING_FOUND);
+    const { from, result } = source;
+    const candidates: Candidate[] = [];
+    for (const member of this.#stage.members) {
+      for (const entry of member.entries) {
+        if (entry.from !== from) continue;
+        const leading = from.members.flatMap((m, i) => (m.leadsOn ? [{ instance: m.instance, number: i + 1 }] : []));
+        const numbers = leading.filter((m) => entry.parents.includes(m.instance)).map((m) => m.number);
+        const after = numbers.length === leading.length ? null : { last: result.last, numbers };
+        candidates.push({ values: entry.values, after, go: () => this.#try(member, result.payload, NOTHING_FOUND) });
+      }
+    }
+    this.#dispatch(result.selectors, candidates, () => this.#fromSources(sources, index + 1));
+  }
+
+  /** Goes on with the candidate that the selectors name, each selector tried in turn; else with `otherwise`. */
+  #dispatch(selectors: readonly ValueId[], candidates: readonly Candidate[], otherwise: () => void): void {
+    const l = this.#l;
+    const byValue = new Map<bigint, Candidate[]>();
+    for (const c of candidates) for (const v of c.values) byValue.set(v, [...(byValue.get(v) ?? []), c]);
+    const [selector, ...rest] = selectors;
+    if (selector === undefined || byValue.size === 0) return otherwise();
+    const miss = l.block();
+    // One block for each list of candidates, however many values lead there.
+    const targets = new Map<string, { readonly block: BlockId; readonly list: readonly Candidate[] }>();
+    const cases = [...byValue].map(([value, list]) => {
+      const key = list.map((c) => candidates.indexOf(c)).join(",");
+      const target = targets.get(key) ?? { block: l.block(), list };
+      targets.set(key, target);
+      return { value, edge: { target: target.block, args: [] } };
+    });
+    if (cases.length > 2) l.builder.switchOn("i32", selector, cases, { target: miss, args: [] });
+    else {
+      for (const [i, c] of cases.entries()) {
+        const next = i === cases.length - 1 ? miss : l.block();
+        l.builder.branch("eq", "i32", selector, l.i32(c.value), c.edge, { target: next, args: [] });
+        if (next !== miss) l.goOn(next);
+      }
+    }
+    for (const { block, list } of targets.values()) {
+      l.goOn(block);
+      this.#first(list, miss);
+    }
+    l.goOn(miss);
+    if (rest.length > 0) this.#dispatch(rest, candidates, otherwise);
+    else otherwise();
+  }
+
+  /** Takes the first candidate that may come after what was read. */
+  #first(list: readonly Candidate[], miss: BlockId): void {
+    const l = this.#l;
+    for (const candidate of list) {
+      const { after } = candidate;
+      if (after === null) return candidate.go();
+      const take = l.block();
+      for (const number of after.numbers) {
+        const next = l.block();
+        l.builder.branch("eq", "i32", after.last, l.i32(number), { target: take, args: [] }, { target: next, args: [] });
+        l.goOn(next);
+      }
+      const skip = l.block();
+      l.builder.jump(skip);
+      l.goOn(take);
+      candidate.go();
+      l.goOn(skip);
+    }
+    l.builder.jump(miss);
+  }
+
+  /** Tries to read a header at `pointer`. */
+  #try(member: Member, pointer: ValueId, before: Progress): void {
+    const l = this.#l;
+    const { header } = member.instance;
+    const size = this.#fits(header, pointer, before);
+    const number = this.#stage.members.indexOf(member) + 1;
+    const here: Progress = {
+      ...before,
+      found: new Map([...before.found, [member.instance, pointer]]),
+      selectors: null,
+      payload: null,
+      last: number,
+      stuck: false,
+    };
+    if (!member.leadsOn || header.next === null) return this.#done(here);
+    this.#when(header, pointer, () => this.#done({ ...here, stuck: true }));
+    const selectors = header.next.fields.map((f) => fieldNumber(l, pointer, f));
+    const payload = this.#payload(header, pointer, size);
+    if (member.extensions.length > 0) this.#extensions(member, { ...here, selectors, payload });
+    else this.#chain(member, { ...here, selectors, payload });
+  }
+
+  /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives its size where it varies. */
+  #fits(header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
+    const l = this.#l;
+    const fail = l.block();
+    const ok = l.block();
+    l.builder.packetGuard(pointer, l.packetEnd, header.fixedBytes, { target: ok, args: [] }, { target: fail, args: [] });
+    l.goOn(fail);
+    this.#done({ ...otherwise, stuck: true });
+    l.goOn(ok);
+    if (header.size === null) return null;
+    const size = this.#inHeader(pointer, () => lowerNumber(l, must(header.size, "a size").bytes));
+    if (minOf(header.size.bytes) < BigInt(header.size.min)) {
+      const sane = l.block();
+      const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
+      const insane = l.block();
+      l.builder.branch("uge", type, size, l.builder.constant(type, header.size.min), { target: sane, args: [] }, { target: insane, args: [] });
+      l.goOn(insane);
+      this.#done({ ...otherwise, stuck: true });
+      l.goOn(sane);
+    }
+    return size;
+  }
+
+  /** Goes on where the header's `when` holds. */
+  #when(header: Header, pointer: ValueId, otherwise: () => void): void {
+    const when = header.next?.when ?? null;
+    if (when === null) return;
+    const l = this.#l;
+    const holds = l.block();
+    const fails = l.block();
+    this.#inHeader(pointer, () => lowerCondition(l, when, holds, fails));
+    l.goOn(fails);
+    otherwise();
+    l.goOn(holds);
+  }
+
+  #inHeader<T>(pointer: ValueId, make: () => T): T {
+    const outer = this.#l.self;
+    this.#l.self = pointer;
+    const made = make();
+    this.#l.self = outer;
+    return made;
+  }
+
+  #payload(header: Header, pointer: ValueId, size: ValueId | null): ValueId {
+    const l = this.#l;
+    if (size === null) return l.builder.offset(pointer, header.fixedBytes);
+    return l.builder.index(pointer, l.resize(size, "i64"));
+  }
+
+  /** Tries the headers of this stage that may follow. */
+  #chain(member: Member, progress: Progress): void {
+    const candidates: Candidate[] = [];
+    for (const next of this.#stage.members) {
+      for (const way of next.chained) {
+        if (way.parent !== member.instance) continue;
+        candidates.push({ values: way.values, after: null, go: () => this.#try(next, must(progress.payload, "a payload"), progress) });
+      }
+    }
+    const deepest = member.instance.header.instances.at(-1) === member.instance && member.instance.header.instances.length > 1;
+    this.#dispatch(progress.selectors ?? [], candidates, () => {
+      if (deepest && this.#l.plan.usesOpaque) this.#beyondDepth(member, progress);
+      else this.#done(progress);
+    });
+  }
+
+  /** A header that would be one more of its kind than is read makes the packet opaque. */
+  #beyondDepth(member: Member, progress: Progress): void {
+    const { header } = member.instance;
+    const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
+    const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: true }) };
+    this.#dispatch(progress.selectors ?? [], [stop], () => this.#done(progress));
+  }
+
+  /** The loop over extension headers: up to the header's `depth` of them, in any order. */
+  #extensions(member: Member, start: Progress): void {
+    const l = this.#l;
+    const { builder } = l;
+    const extensions = member.extensions;
+    const instances = extensions.flatMap((h) => h.instances);
+    const flagTypes: IrType[] = instances.flatMap((): IrType[] => ["i32", "pkt"]);
+    const flags = (progress: Progress): ValueId[] =>
+      instances.flatMap((i) => {
+        const e = progress.extensions.get(i);
+        return e === undefined ? [l.i32(0), builder.undef("pkt")] : [e.present, e.pointer];
+      });
+    const head = builder.newBlock(["i32", "pkt", "i32", ...flagTypes]);
+    const latch = builder.newBlock(["i32", "pkt", ...flagTypes]);
+    const selector = must(start.selectors?.[0], "a selector");
+    builder.jump(head.id, [selector, must(start.payload, "a payload"), l.i32(0), ...flags(start)]);
+    const progressAt = (params: readonly ValueId[], first: number): Progress => ({
+      ...start,
+      selectors: [must(params[0], "a selector")],
+      payload: must(params[1], "a payload"),
+      extensions: new Map(instances.map((i, n) => [i, { present: must(params[first + 2 * n], "a flag"), pointer: must(params[first + 2 * n + 1], "a pointer") }])),
+    });
+    l.goOn(head.id);
+    const at = progressAt(head.params, 3);
+    const turn = must(head.params[2], "the turn");
+    const candidates = extensions.map((extension): Candidate => {
+      const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
+      return { values, after: null, go: () => this.#extension(extension, at, latch.id, flags) };
+    });
+    this.#dispatch(at.selectors ?? [], candidates, () => this.#chain(member, at));
+    l.goOn(latch.id);
+    const after = progressAt(latch.params, 2);
+    const again = l.block();
+    const out = l.block();
+    const depth = must(member.instance.header.next, "a selector").depth;
+    const nextTurn = builder.binary("add", "i32", turn, l.i32(1));
+    builder.branch("ult", "i32", nextTurn, l.i32(depth), { target: again, args: [] }, { target: out, args: [] });
+    l.goOn(again);
+    builder.jump(head.id, [must(latch.params[0], "a selector"), must(latch.params[1], "a payload"), nextTurn, ...latch.params.slice(2)]);
+    l.goOn(out);
+    if (!l.plan.usesOpaque) return this.#chain(member, after);
+    const beyond = { values: candidates.flatMap((c) => c.values), after: null, go: () => this.#done({ ...after, stuck: true }) };
+    this.#dispatch(after.selectors ?? [], [beyond], () => this.#chain(member, after));
+  }
+
+  /** One turn of the loop: reads an extension header and goes to the latch. */
+  #extension(header: Header, at: Progress, latch: BlockId, flags: (progress: Progress) => ValueId[]): void {
+    const l = this.#l;
+    const pointer = must(at.payload, "a payload");
+    const stopped: Progress = { ...at, selectors: null, payload: null };
+    const size = this.#fits(header, pointer, stopped);
+    const instance = must(header.instances[0], "an instance");
+    // The first of its kind is the one that is named.
+    const known = must(at.extensions.get(instance), "an extension");
+    const merged = l.builder.newBlock(["pkt"]);
+    l.builder.branch("eq", "i32", known.present, l.i32(1), { target: merged.id, args: [known.pointer] }, { target: merged.id, args: [pointer] });
+    l.goOn(merged.id);
+    const here = { present: l.i32(1), pointer: must(merged.params[0], "a pointer") };
+    const found: Progress = { ...at, extensions: new Map([...at.extensions, [instance, here]]) };
+    this.#when(header, pointer, () => this.#done({ ...found, selectors: null, payload: null, stuck: true }));
+    const next = header.next;
+    if (next === null) return this.#done({ ...found, selectors: null, payload: null });
+    const selector = fieldNumber(l, pointer, must(next.fields[0], "a selector"));
+    l.builder.jump(latch, [selector, this.#payload(header, pointer, size), ...flags(found)]);
+  }
+
+  /** Ends the stage with what was found. */
+  #done(progress: Progress): void {
+    const l = this.#l;
+    const args: ValueId[] = [];
+    for (const instance of this.#instances) {
+      const pointer = progress.found.get(instance);
+      const extension = progress.extensions.get(instance);
+      if (pointer !== undefined) args.push(l.i32(1), pointer);
+      else if (extension !== undefined) args.push(extension.present, extension.pointer);
+      else args.push(l.i32(0), l.builder.undef("pkt"));
+    }
+    for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? l.i32(NO_SELECTOR));
+    args.push(progress.payload ?? l.builder.undef("pkt"), l.i32(progress.last));
+    args.push(typeof progress.stuck === "boolean" ? l.i32(progress.stuck ? 1 : 0) : progress.stuck);
+    l.builder.jump(this.#join.id, args);
+  }
+}
+
+/** A lower bound of a size, as far as its form tells. */
+function minOf(value: HExpr): bigint {
+  switch (value.kind) {
+    case "const":
+      return value.value;
+    case "cast":
+      return minOf(value.value);
+    case "binary": {
+      const exact = maxOf(value.a) <= 0xffffn && maxOf(value.b) <= 0xffffn;
+      if (value.op === "+" && exact) return minOf(value.a) + minOf(value.b);
+      if (value.op === "*" && exact) return minOf(value.a) * minOf(value.b);
+      return 0n;
+    }
+    case "error":
+      throw new InternalError("a size with a fault");
+    default:
+      return 0n;
+  }
+}

@@ -1,0 +1,351 @@
+// Statements: from typed statements to blocks. Keeps the environment right across branches: what a branch has read is forgotten
+// where it joins others, and what several statements of a list need is read before the first of them.
+
+import { assertNever, must } from "../../base/assert.ts";
+import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
+import { parseFormat } from "../log-format.ts";
+import { steers } from "../header-graph.ts";
+import { changedInstances } from "../presence.ts";
+import type { BlockId, ValueId } from "../ir.ts";
+import { lowerCondition, lowerInSet } from "./condition.ts";
+import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress } from "./evaluate.ts";
+import type { Env, Lowering } from "./lowering.ts";
+import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
+import { headerOf, readStages } from "./read-packet.ts";
+import { isPieces, pieceSizes } from "./value.ts";
+
+/** Verdicts as numbers. **Source:** Linux include/uapi/linux/bpf.h, enum xdp_action. */
+export const VERDICTS: Readonly<Record<VerdictName, number>> = { aborted: 0, drop: 1, pass: 2, tx: 3 };
+
+/** A loop is unrolled when that makes no more statements than this. */
+const MOST_UNROLLED = 32;
+
+/**
+ * Makes the code of a list of statements. `later` is the bit set of stages that what follows the list needs.
+ * Returns false when no packet gets to the end (then there is no current block).
+ */
+export function lowerStatements(l: Lowering, statements: readonly HStmt[], later: number): boolean {
+  const needs = statements.map((s) => l.plan.stagesOf(s));
+  const after: number[] = new Array(statements.length);
+  for (let i = statements.length - 1, mask = later; i >= 0; i--) {
+    after[i] = mask;
+    mask |= needs[i] ?? 0;
+  }
+  for (const [i, statement] of statements.entries()) {
+    l.builder.setOrigin(statement.span);
+    const behind = after[i] ?? 0;
+    // Read once what this statement and a later one need, rather than in each.
+    readStages(l, (needs[i] ?? 0) & behind);
+    if (!lowerStatement(l, statement, behind)) return false;
+  }
+  return true;
+}
+
+function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
+  const { builder } = l;
+  switch (statement.kind) {
+    case "if":
+      return lowerIf(l, statement, later);
+    case "ifLet": {
+      const [found, missing] = [l.block(), l.block()];
+      const pointer = lookup(l, statement.entry.map, statement.key);
+      builder.nullGuard(pointer, { target: found, args: [] }, { target: missing, args: [] });
+      l.entries.set(statement.entry, pointer);
+      return branches(l, later, [
+        { block: found, env: l.env, body: statement.then },
+        { block: missing, env: l.env, body: statement.else },
+      ]);
+    }
+    case "switch":
+      return lowerSwitch(l, statement, later);
+    case "for":
+      return lowerFor(l, statement, later);
+    case "let":
+      l.locals.set(statement.local, lowerValue(l, statement.value));
+      return true;
+    case "setField":
+      setField(l, statement.instance, statement.field, statement.value);
+      return true;
+    case "swap":
+      swapFields(l, statement);
+      return true;
+    case "store":
+    case "add":
+      writePlace(l, statement);
+      return true;
+    case "mapUpdate": {
+      const one: HExpr = { kind: "const", value: 1n, type: { kind: "int", bits: 8 }, span: statement.span };
+      const result = update(l, statement.map, statement.key, statement.value ?? one);
+      if (statement.orElse === null) return true;
+      const [done, failed] = [l.block(), l.block()];
+      builder.branch("eq", "i64", result, builder.constant("i64", 0), { target: done, args: [] }, { target: failed, args: [] });
+      l.goOn(failed);
+      returnVerdict(l, statement.orElse);
+      l.goOn(done);
+      return true;
+    }
+    case "mapDelete":
+      remove(l, statement.map, statement.key);
+      return true;
+    case "count":
+      count(l, statement.map, statement.key);
+      return true;
+    case "log":
+      log(l, statement);
+      return true;
+    case "verdict":
+      returnVerdict(l, statement.verdict);
+      return false;
+    case "redirect": {
+      const key = statement.key === null ? builder.ctxLoad("rx_queue_index") : lowerNumber(l, statement.key);
+      // The helper returns the verdict in its flags' low bits when the entry is empty.
+      const fallback = builder.constant("i64", VERDICTS[statement.orElse ?? l.program.default]);
+      builder.ret(builder.call("redirect_map", [builder.map(statement.map.name), l.resize(key, "i64"), fallback]));
+      return false;
+    }
+    default:
+      return assertNever(statement, "statement");
+  }
+}
+
+/** Ends the program with a verdict. */
+export function returnVerdict(l: Lowering, verdict: VerdictName): void {
+  l.builder.ret(l.i32(VERDICTS[verdict]));
+}
+
+interface Branch {
+  readonly block: BlockId;
+  readonly env: Env;
+  readonly body: readonly HStmt[];
+}
+
+/** Lowers the bodies of branches and joins those that go on. */
+function branches(l: Lowering, later: number, list: readonly Branch[]): boolean {
+  const common = list.map((b) => b.env).reduce((a, b) => new Map([...a].filter(([stage, result]) => b.get(stage) === result)));
+  const { pinned } = l;
+  let join: BlockId | null = null;
+  let kept: Env = common;
+  let pinnedAfter = pinned;
+  for (const branch of list) {
+    l.goOn(branch.block);
+    l.env = branch.env;
+    l.pinned = pinned;
+    if (!lowerStatements(l, branch.body, later)) continue;
+    // What a branch read is forgotten; what it made stale is forgotten too.
+    kept = new Map([...kept].filter(([stage, result]) => l.env.get(stage) === result));
+    pinnedAfter = new Map([...pinnedAfter].filter(([instance, found]) => l.pinned.get(instance) === found));
+    join ??= l.block();
+    l.builder.jump(join);
+  }
+  if (join === null) return false;
+  l.goOn(join);
+  l.env = kept;
+  l.pinned = pinnedAfter;
+  return true;
+}
+
+/** `else if` chains are followed in a loop: every `then` that goes on jumps to one join behind the chain. */
+function lowerIf(l: Lowering, statement: HStmt & { kind: "if" }, later: number): boolean {
+  const list: Branch[] = [];
+  let at = statement;
+  for (;;) {
+    const [yes, no] = [l.block(), l.block()];
+    l.builder.setOrigin(at.condition.span);
+    const { whenTrue, whenFalse } = lowerCondition(l, at.condition, yes, no);
+    list.push({ block: yes, env: whenTrue, body: at.then });
+    const only = at.else[0];
+    if (at.else.length === 1 && only?.kind === "if") {
+      l.goOn(no);
+      l.env = whenFalse;
+      readStages(l, l.plan.stagesOf(only) & later);
+      at = only;
+    } else {
+      list.push({ block: no, env: whenFalse, body: at.else });
+      return branches(l, later, list);
+    }
+  }
+}
+
+function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: number): boolean {
+  const { subject, arms } = statement;
+  const list: Branch[] = arms.map((arm) => ({ block: l.block(), env: l.env, body: arm.body }));
+  const otherwise = l.block();
+  const blockOf = (i: number): BlockId => must(list[i], "an arm").block;
+  const sets = arms.map((arm) => arm.set);
+  const singles = sets.every((set) => set.kind === "ranges" && set.ranges.every((r) => r.from === r.to));
+  if (singles && !isPieces(subject.type) && arms.length > 0) {
+    const number = lowerNumber(l, subject);
+    const seen = new Set<bigint>();
+    const cases = sets.flatMap((set, i) => {
+      const values = set.kind === "ranges" ? set.ranges.map((r) => r.from) : [];
+      const fresh = values.filter((v) => !seen.has(v));
+      for (const v of fresh) seen.add(v);
+      return fresh.map((value) => ({ value, edge: { target: blockOf(i), args: [] } }));
+    });
+    l.builder.switchOn(l.builder.typeOf(number) === "i64" ? "i64" : "i32", number, cases, { target: otherwise, args: [] });
+  } else {
+    for (const [i, set] of sets.entries()) {
+      const next = l.block();
+      lowerInSet(l, subject, set, blockOf(i), next);
+      l.goOn(next);
+    }
+    l.builder.jump(otherwise);
+  }
+  return branches(l, later, [...list, { block: otherwise, env: l.env, body: statement.else }]);
+}
+
+function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number): boolean {
+  const { builder } = l;
+  const { from, to, local, body } = statement;
+  const turns = to - from + 1n;
+  if (turns * BigInt(body.length) <= MOST_UNROLLED) {
+    for (let i = from; i <= to; i++) {
+      l.locals.set(local, { kind: "number", id: l.i32(i) });
+      if (!lowerStatements(l, body, later)) return false;
+    }
+    return true;
+  }
+  // What the body changes isn't known at the top of a later turn.
+  for (const instance of changedInstances(body)) forget(l, instance);
+  const { env, pinned } = l;
+  const head = builder.newBlock(["i32"]);
+  builder.jump(head.id, [l.i32(from)]);
+  l.goOn(head.id);
+  const turn = must(head.params[0], "the turn");
+  l.locals.set(local, { kind: "number", id: turn });
+  const goesOn = lowerStatements(l, body, later);
+  if (!goesOn) return false;
+  const [again, out] = [l.block(), l.block()];
+  builder.branch("ult", "i32", turn, l.i32(to), { target: again, args: [] }, { target: out, args: [] });
+  l.goOn(again);
+  builder.jump(head.id, [builder.binary("add", "i32", turn, l.i32(1))]);
+  l.goOn(out);
+  l.env = env;
+  l.pinned = pinned;
+  return true;
+}
+
+// --------------------------------------------------------------------------------------------------------------- fields
+
+/** What hangs on a header whose selector or size has changed must be read anew; the headers up to it stay where they are. */
+function forget(l: Lowering, instance: Instance): void {
+  const changed = must(l.plan.stageOf.get(instance), "a planned header");
+  const pinned = new Map(l.pinned);
+  for (const [stage, result] of l.env) {
+    if (stage.id > changed.id) continue;
+    const order = stage.members.map((m) => m.instance);
+    for (const [other, found] of result.headers) {
+      const before = stage !== changed || order.indexOf(other) <= order.indexOf(instance);
+      if (before && !pinned.has(other)) pinned.set(other, found);
+    }
+  }
+  // A pinned header that came behind the changed one is no longer what it was.
+  for (const other of pinned.keys()) {
+    const stage = must(l.plan.stageOf.get(other), "a planned header");
+    const order = stage.members.map((m) => m.instance);
+    if (stage.id > changed.id || (stage === changed && order.indexOf(other) > order.indexOf(instance))) pinned.delete(other);
+  }
+  l.pinned = pinned;
+  l.env = new Map([...l.env].filter(([stage]) => stage.id < changed.id));
+}
+
+function setField(l: Lowering, instance: Instance, field: Field, value: HExpr): void {
+  const { builder } = l;
+  const { pointer } = headerOf(l, instance);
+  if (isPieces(field.type)) storeExpr(l, "packet", pointer, field.bitOffset / 8, value);
+  else {
+    const number = lowerNumber(l, value);
+    const { width, start, shift } = coverField(field);
+    const type = width === 8 ? "i64" : "i32";
+    const whole = shift === 0 && field.bitWidth === width * 8;
+    let stored = l.resize(number, type);
+    if (!whole) {
+      // Only the field's bits change: the bits beside it are read and put back.
+      const mask = ((1n << BigInt(field.bitWidth)) - 1n) << BigInt(shift);
+      const others = ((1n << BigInt(8 * width)) - 1n) ^ mask;
+      const raw = builder.load("packet", width, pointer, start);
+      const old = width === 1 ? raw : builder.bswap(width, raw);
+      const moved = shift === 0 ? stored : builder.binary("shl", type, stored, builder.constant(type, shift));
+      const kept = builder.binary("and", type, old, builder.constant(type, others));
+      stored = builder.binary("or", type, kept, builder.binary("and", type, moved, builder.constant(type, mask)));
+    }
+    builder.store("packet", width, pointer, start, width === 1 ? stored : builder.bswap(width, stored));
+  }
+  if (steers(field)) forget(l, instance);
+}
+
+function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): void {
+  const { a, b, instanceA, instanceB } = statement;
+  const [pointerA, pointerB] = [headerOf(l, instanceA).pointer, headerOf(l, instanceB).pointer];
+  const sizes = pieceSizes(a.bitWidth / 8, 8);
+  const [startA, startB] = [a.bitOffset / 8, b.bitOffset / 8];
+  const [fromA, fromB] = [loadPieces(l, "packet", pointerA, startA, sizes), loadPieces(l, "packet", pointerB, startB, sizes)];
+  let at = 0;
+  for (const [i, size] of sizes.entries()) {
+    l.builder.store("packet", size, pointerA, startA + at, must(fromB[i], "a piece").value);
+    l.builder.store("packet", size, pointerB, startB + at, must(fromA[i], "a piece").value);
+    at += size;
+  }
+  if (steers(a)) forget(l, instanceA);
+  if (steers(b)) forget(l, instanceB);
+}
+
+// --------------------------------------------------------------------------------------------------------------- places
+
+function writePlace(l: Lowering, statement: HStmt & { kind: "store" | "add" }): void {
+  const { builder } = l;
+  const { place, value } = statement;
+  // The value first: looking an element up would end what it may read by.
+  const atomic = statement.kind === "add";
+  const amount = atomic ? lowerNumber(l, value) : null;
+  const bound = atomic ? value : bindFirst(l, value);
+  const after = l.block();
+  const { base, offset } = placeAddress(l, place, after);
+  if (amount === null) storeExpr(l, "shared", base, offset, bound);
+  else {
+    const width = place.type.kind === "int" && place.type.bits === 64 ? 8 : place.type.kind === "int" && place.type.bits < 32 ? null : 4;
+    const map = place.kind === "entry" ? place.entry.map : place.kind === "element" ? place.map : null;
+    const own = map !== null && (map.mapKind.startsWith("percpu") || map.mapKind === "lru_percpu_hash");
+    const plain = (place.type.kind === "int" ? place.type.bits / 8 : 4) as 1 | 2 | 4 | 8;
+    if (own || width === null) {
+      const type = plain === 8 ? "i64" : "i32";
+      builder.store("shared", plain, base, offset, builder.binary("add", type, builder.load("shared", plain, base, offset), amount));
+    } else builder.atomicAdd(width, base, offset, amount);
+  }
+  builder.jump(after);
+  l.goOn(after);
+}
+
+/** Evaluates a value now and gives an expression for what was found. */
+function bindFirst(l: Lowering, value: HExpr): HExpr {
+  if (value.kind === "const" || value.kind === "local") return value;
+  const local = { name: "value", type: value.type };
+  l.locals.set(local, lowerValue(l, value));
+  return { kind: "local", local, type: value.type, span: value.span };
+}
+
+// ------------------------------------------------------------------------------------------------------------------ log
+
+/** trace_printk takes three values, trace_vprintk (from 5.16) up to twelve in an array. */
+const MOST_DIRECT = 3;
+
+function log(l: Lowering, statement: HStmt & { kind: "log" }): void {
+  const { builder } = l;
+  const parsed = parseFormat(statement.format);
+  const conversions = "error" in parsed ? [] : parsed.conversions;
+  const args = statement.args.map((arg, i): ValueId => {
+    const takes = conversions[i]?.takes.kind;
+    return takes === "ipv4" || takes === "ipv6" ? onStack(l, arg) : l.resize(lowerNumber(l, arg), "i64");
+  });
+  const text = l.data.string(statement.format);
+  const format = builder.global(".rodata", text.offsetBytes);
+  const size = builder.constant("i64", text.bytes);
+  if (args.length <= MOST_DIRECT) {
+    builder.call("trace_printk", [format, size, ...args]);
+    return;
+  }
+  const array = builder.slot(builder.newSlot(8 * args.length, 8));
+  for (const [i, arg] of args.entries()) builder.store("stack", 8, array, 8 * i, arg);
+  builder.call("trace_vprintk", [format, size, array, builder.constant("i64", 8 * args.length)]);
+}
+

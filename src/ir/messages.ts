@@ -1,0 +1,289 @@
+// What the phases from names to typed programs have to say, worded in one place: X02xx names, X03xx types, X04xx presence,
+// X05xx state and actions, X09xx language that isn't supported yet. Each builder gives a diagnostic; deciding when to give it is
+// the phases' business.
+
+import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, warningAt } from "../base/diagnostic.ts";
+import { type Span, textOf } from "../base/source.ts";
+import { type Type, typeName } from "./types.ts";
+
+// ---------------------------------------------------------------------------------------------------------------- names
+
+export function duplicateName(name: string, span: Span, first: Span): Diagnostic {
+  return errorAt(span, "X0201", `\`${name}\` is declared twice`, {
+    label: "declared again here",
+    secondary: [{ span: first, text: "first declared here" }],
+    help: "rename one of them; maps, programs, constants, functions and headers share one set of names",
+  });
+}
+
+export function unknownName(name: string, span: Span, suggestion: string | null): Diagnostic {
+  return errorAt(span, "X0202", `nothing is called \`${name}\``, {
+    label: "not declared here or in the library",
+    ...(suggestion === null
+      ? {}
+      : {
+          help: `did you mean \`${suggestion}\`?`,
+          fix: { title: `change to \`${suggestion}\``, edits: [{ span, newText: suggestion }] },
+        }),
+  });
+}
+
+export function unknownField(owner: string, field: string, span: Span, known: readonly string[], near: string | null): Diagnostic {
+  return errorAt(span, "X0203", `\`${owner}\` has no field \`${field}\``, {
+    label: "no such field",
+    notes: [`its fields are ${known.join(", ")}`],
+    ...(near === null
+      ? {}
+      : { help: `did you mean \`${near}\`?`, fix: { title: `change to \`${near}\``, edits: [{ span, newText: near }] } }),
+  });
+}
+
+export function wrongKindOfName(name: string, span: Span, is: string, wanted: string, declared: Span | null, help?: string): Diagnostic {
+  return errorAt(span, "X0204", `\`${name}\` is ${is}, but ${wanted} is needed here`, {
+    label: `${is}`,
+    secondary: declared === null ? [] : [{ span: declared, text: "declared here" }],
+    ...(help === undefined ? {} : { help }),
+  });
+}
+
+export function recursion(name: string, span: Span, what: "function" | "constant" | "struct"): Diagnostic {
+  const why = what === "function" ? ": functions are inlined" : "";
+  return errorAt(span, "X0205", `${what} \`${name}\` refers to itself${why}`, { label: "leads back to itself" });
+}
+
+export function rulesBesidePrograms(span: Span, program: Span): Diagnostic {
+  return errorAt(span, "X0206", "a rule stands outside the file's `program` blocks", {
+    label: "belongs to no program",
+    secondary: [{ span: program, text: "this file has program blocks" }],
+    help: "move the rule into a `program` block",
+  });
+}
+
+export function noProgram(span: Span): Diagnostic {
+  return errorAt(span, "X0207", "the file has no rules", {
+    help: "write a rule such as `pass`, or a `program` block",
+  });
+}
+
+export function badHeader(span: Span, message: string, extras: DiagnosticExtras = {}): Diagnostic {
+  return errorAt(span, "X0208", message, extras);
+}
+
+export function badImport(span: Span, path: string, why: string): Diagnostic {
+  return errorAt(span, "X0002", `can't import "${path}": ${why}`, { label: why });
+}
+
+export function importCycle(span: Span, path: string, chain: readonly Label[]): Diagnostic {
+  return errorAt(span, "X0003", `"${path}" imports itself`, {
+    label: "closes the circle",
+    secondary: chain,
+    help: "move what both need into a third file",
+  });
+}
+
+export function unknownLibrary(span: Span, name: string): Diagnostic {
+  return errorAt(span, "X0004", `the library has no \`std.${name}\``, { label: "no such library file" });
+}
+
+// ---------------------------------------------------------------------------------------------------------------- types
+
+export function typeMismatch(span: Span, found: Type, wanted: Type, extras: DiagnosticExtras = {}): Diagnostic {
+  return errorAt(span, "X0301", `this is ${article(found)}, but ${article(wanted)} is needed`, {
+    label: `${typeName(found)}`,
+    ...extras,
+  });
+}
+
+export function doesNotFit(span: Span, value: bigint, type: Type, max: bigint): Diagnostic {
+  return errorAt(span, "X0302", `${value} doesn't fit ${typeName(type)}`, {
+    label: `${typeName(type)} holds 0 to ${max}`,
+  });
+}
+
+export function mayNotFit(span: Span, found: Type, target: Type): Diagnostic {
+  return errorAt(span, "X0303", `${article(found)} may not fit ${article(target)}`, {
+    label: `${typeName(found)}, up to ${typeName(target) === "u8" ? "more than 255" : "more than it holds"}`,
+    help: `write \`${textOf(span)} as ${typeName(target)}\` to keep the low bits`,
+    fix: { title: `cut to ${typeName(target)}`, edits: [{ span, newText: `(${textOf(span)}) as ${typeName(target)}` }] },
+  });
+}
+
+export function notConstant(span: Span, what: string): Diagnostic {
+  return errorAt(span, "X0304", `${what} must be a constant`, { label: "known only while the program runs" });
+}
+
+export function wrongCount(span: Span, what: string, wanted: string, found: number): Diagnostic {
+  return errorAt(span, "X0305", `${what} takes ${wanted}, but ${found} ${found === 1 ? "is" : "are"} given`);
+}
+
+export function notACondition(span: Span, type: Type): Diagnostic {
+  return errorAt(span, "X0306", `${article(type)} is not a condition`, {
+    label: `${typeName(type)}`,
+    help: `compare it, such as \`${textOf(span)} != 0\``,
+  });
+}
+
+export function notAValue(span: Span, what: string, help?: string): Diagnostic {
+  return errorAt(span, "X0307", `${what} is not a value`, help === undefined ? {} : { help });
+}
+
+export function badOperator(span: Span, op: string, type: Type, help?: string): Diagnostic {
+  return errorAt(span, "X0308", `\`${op}\` doesn't work on ${typeName(type)}`, help === undefined ? {} : { help });
+}
+
+export function badRange(span: Span, from: bigint, to: bigint): Diagnostic {
+  return errorAt(span, "X0309", `the range ${from}..${to} is empty`, {
+    label: "ends before it starts",
+    help: `write \`${to}..${from}\``,
+    fix: { title: "turn the range round", edits: [{ span, newText: `${to}..${from}` }] },
+  });
+}
+
+export function badSize(span: Span, message: string, help?: string): Diagnostic {
+  return errorAt(span, "X0310", message, help === undefined ? {} : { help });
+}
+
+export function hostBits(span: Span, written: string, masked: string): Diagnostic {
+  return warningAt(span, "X0701", `the prefix ${written} has bits set behind its length`, {
+    label: `matches what ${masked} matches`,
+    help: `write \`${masked}\``,
+    fix: { title: `change to ${masked}`, edits: [{ span, newText: masked }] },
+  });
+}
+
+export function duplicateElement(span: Span, first: Span): Diagnostic {
+  return warningAt(span, "X0702", "this is in the set already", {
+    label: "adds nothing",
+    secondary: [{ span: first, text: "covered here" }],
+  });
+}
+
+// ------------------------------------------------------------------------------------------------------------- presence
+
+export function mayBeAbsent(span: Span, name: string): Diagnostic {
+  return errorAt(span, "X0401", `${name} may be absent here`, {
+    label: `not every packet that comes here has ${name}`,
+    help: `write \`if ${name} then …\` around it, or end with a verdict before it: \`if not ${name} then pass\``,
+  });
+}
+
+export function isAbsent(span: Span, name: string): Diagnostic {
+  return errorAt(span, "X0402", `${name} is always absent here`, {
+    label: "what was tested before excludes it",
+    help: "move it to where the header is present",
+  });
+}
+
+// ---------------------------------------------------------------------------------------------------- state and actions
+
+export function badMap(span: Span, message: string, extras: DiagnosticExtras = {}): Diagnostic {
+  return errorAt(span, "X0501", message, extras);
+}
+
+export function needsIfLet(span: Span, map: string, text: string): Diagnostic {
+  return errorAt(span, "X0502", `\`${map}\` may have no such entry`, {
+    label: "may be missing",
+    help: `bind it where it's there: \`if let entry = ${text} then …\``,
+  });
+}
+
+export function narrowIncrement(span: Span, type: Type): Diagnostic {
+  return errorAt(span, "X0503", `a shared ${typeName(type)} can't be incremented atomically`, {
+    label: "other CPUs count here too",
+    help: "make it u32 or u64, or use a per-CPU map",
+  });
+}
+
+export function cantAssign(span: Span, what: string, help?: string): Diagnostic {
+  return errorAt(span, "X0504", `${what} can't be assigned to`, help === undefined ? {} : { help });
+}
+
+export function badFormat(span: Span, message: string, help?: string): Diagnostic {
+  return errorAt(span, "X0505", message, help === undefined ? {} : { help });
+}
+
+export function badProgram(span: Span, message: string, extras: DiagnosticExtras = {}): Diagnostic {
+  return errorAt(span, "X0506", message, extras);
+}
+
+export function badVerdict(span: Span, message: string, help: string): Diagnostic {
+  return errorAt(span, "X0507", message, { help });
+}
+
+// --------------------------------------------------------------------------------------------------------------- limits
+
+export function tooMuchInlining(span: Span, limit: number): Diagnostic {
+  return errorAt(span, "X0602", `functions and loops unfold to over ${limit} statements`, {
+    help: "call the function in fewer places, or narrow the loop",
+  });
+}
+
+export function needsKernel(
+  span: Span,
+  program: string,
+  floor: string,
+  reason: { readonly kernel: string; readonly what: string; readonly source: string },
+): Diagnostic {
+  return errorAt(span, "X0605", `program \`${program}\` needs Linux ${reason.kernel} for ${reason.what}, but is to run on ${floor}`, {
+    label: `not before Linux ${reason.kernel}`,
+    notes: [`source of the fact: ${reason.source}`],
+  });
+}
+
+// ----------------------------------------------------------------------------------------------------- not supported yet
+
+/** Language that is defined but not built yet: each feature has a code of its own in X09xx. */
+export const UNSUPPORTED = {
+  exceeds: ["X0901", "limiters (`limiter`, `exceeds`)"],
+  fileSet: ["X0902", "constant sets from files"],
+  bigSet: ["X0903", "constant sets of over 4,096 elements"],
+  mapKind: ["X0904", "maps of this kind"],
+  test: ["X0905", "`test` blocks"],
+  checksumField: ["X0906", "assignment to a field that a checksum or a length depends on"],
+  redirectDevice: ["X0907", "`redirect dev`"],
+  flood: ["X0908", "`flood`"],
+  forward: ["X0909", "`forward`"],
+  tail: ["X0910", "`tail`"],
+  emit: ["X0911", "`emit` and `sample`"],
+  headChange: ["X0912", "`push`, `pop`, `encap`, `decap` and `trim`"],
+  tunnel: ["X0913", "`inner` headers behind tunnels"],
+  prefixType: ["X0914", "prefixes as keys and values"],
+  setOfAggregates: ["X0915", "constant sets of structs"],
+  wideArithmetic: ["X0916", "arithmetic on IPv6 addresses"],
+  frags: ["X0917", "headers in `frags` programs past the first fragment"],
+  mapFlag: ["X0918", "this map flag"],
+  stdlib: ["X0919", "this library file"],
+} as const satisfies Record<string, readonly [code: string, feature: string]>;
+
+/** A language feature that the compiler refuses because it isn't built yet. */
+export type UnsupportedFeature = keyof typeof UNSUPPORTED;
+
+export function notSupportedYet(span: Span, feature: UnsupportedFeature, help?: string): Diagnostic {
+  const [code, what] = UNSUPPORTED[feature];
+  return errorAt(span, code, `${what} ${/s`?( \(.*\))?$/.test(what) ? "are" : "is"} not supported yet`, {
+    label: "not supported yet",
+    ...(help === undefined ? {} : { help }),
+  });
+}
+
+/** A type with its article, for the middle of a sentence: "a u16", "an ipv4 address". */
+export function article(type: Type): string {
+  switch (type.kind) {
+    case "ipv4":
+      return "an IPv4 address";
+    case "ipv6":
+      return "an IPv6 address";
+    case "mac":
+      return "a MAC address";
+    case "untyped":
+      return "an integer";
+    case "struct":
+      return `a \`${type.name}\``;
+    case "tuple":
+      return `a tuple ${typeName(type)}`;
+    case "int":
+      return type.bits === 8 ? "a u8" : `a ${typeName(type)}`;
+    default:
+      return `a ${typeName(type)}`;
+  }
+}

@@ -1,0 +1,71 @@
+// Every pass keeps the meaning of every program and the shape rules: random programs run on random packets before and after
+// each pass, with the same result, packet, calls and shared accesses.
+
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { IrFunction, Pass } from "../../src/ir/ir.ts";
+import { parseIr } from "../../src/ir/parse.ts";
+import { cfg } from "../../src/ir/passes/cfg.ts";
+import { dce } from "../../src/ir/passes/dce.ts";
+import { simplifyParams } from "../../src/ir/passes/params.ts";
+import { thread } from "../../src/ir/passes/thread.ts";
+import { printIr } from "../../src/ir/print.ts";
+import { validate } from "../../src/ir/validate.ts";
+import { packets, programs, runs } from "./generate.ts";
+import { interpret, region, type World, worldOf } from "./interpret.ts";
+
+function world(packet: Uint8Array): World {
+  const entries = new Map([
+    ["00000000", region("m[0]", new Uint8Array(16).fill(1))],
+    ["01000000", region("m[1]", new Uint8Array(16).fill(2))],
+    ["06000000", region("m[6]", new Uint8Array(16))],
+  ]);
+  return worldOf(packet, { maps: { m: { keyBytes: 4, valueBytes: 16, entries } } });
+}
+
+function outcome(fn: IrFunction, packet: Uint8Array): unknown {
+  const into = world(packet);
+  const result = interpret(fn, into);
+  return { result, packet: [...into.packet.bytes], trace: into.trace };
+}
+
+function expectSame(before: IrFunction, after: IrFunction, samples: readonly Uint8Array[]): void {
+  if (after === before) return;
+  expect(validate(after), printIr(after)).toEqual([]);
+  for (const packet of samples) expect(outcome(after, packet), printIr(after)).toEqual(outcome(before, packet));
+}
+
+const samples = fc.array(packets, { minLength: 6, maxLength: 6 });
+
+test("generated programs are valid, end, and survive the text form", () => {
+  fc.assert(
+    fc.property(programs, samples, (fn, list) => {
+      expect(validate(fn), printIr(fn)).toEqual([]);
+      for (const packet of list) outcome(fn, packet);
+      expect(printIr(parseIr(printIr(fn)))).toBe(printIr(fn));
+    }),
+    runs(300),
+  );
+});
+
+const passes: readonly (readonly [string, Pass])[] = [
+  ["params", simplifyParams],
+  ["thread", thread],
+  ["dce", dce],
+  ["cfg", cfg],
+  ["thread, cfg, dce", (fn) => dce(cfg(thread(fn)))],
+];
+
+test.each(passes)("%s keeps meaning and shape", (_name, pass) => {
+  fc.assert(
+    fc.property(programs, samples, (fn, list) => {
+      let now = fn;
+      for (let round = 0; round < 3; round++) {
+        const next = pass(now);
+        expectSame(now, next, list);
+        now = next;
+      }
+    }),
+    runs(300),
+  );
+});
