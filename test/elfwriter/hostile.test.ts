@@ -7,7 +7,7 @@ import { afterAll, expect, test } from "vitest";
 import { ByteWriter } from "../../src/base/bytes.ts";
 import { printBtf } from "../../src/elfwriter/btf-print.ts";
 import { disassembleObject } from "../../src/elfwriter/disasm-object.ts";
-import { ElfBuilder } from "../../src/elfwriter/elf.ts";
+import { ElfBuilder, type SectionSpec } from "../../src/elfwriter/elf.ts";
 import { readObject } from "../../src/elfwriter/read.ts";
 import { writeObject } from "../../src/elfwriter/write.ts";
 import { describeWith, toolProblem } from "../support/requirements.ts";
@@ -276,6 +276,41 @@ const expensive: Record<string, () => Uint8Array> = {
       { name: ".BTF", bytes: btf(new ByteWriter(), strings) },
       { name: ".BTF.ext", bytes: ext.finish() },
     );
+  },
+  "10,000 code sections of one name, 20,000 functions, 30,000 lines": () => {
+    const ext = new ByteWriter("little", 1 << 20);
+    ext
+      .u16(0xeb9f)
+      .u8(1)
+      .u8(0)
+      .u32(24)
+      .u32(0)
+      .u32(0)
+      .u32(0)
+      .u32(12 + 30_000 * 16);
+    ext.u32(16).u32(1).u32(30_000);
+    for (let i = 0; i < 30_000; i++) ext.u32(0).u32(0).u32(0).u32(1024);
+    const builder = new ElfBuilder();
+    const bytes = Uint8Array.of(0x85, 0x10, 0, 0, 0, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0);
+    const first = { name: "xdp", type: 1, flags: 6, align: 8, bytes: new Uint8Array(20_000 * 8) };
+    const section = builder.section(first);
+    for (let i = 1; i < 10_000; i++)
+      builder.relocation(builder.section({ ...first, bytes }), { offset: 0, symbol: whole(section), type: 10 });
+    for (let i = 0; i < 20_000; i++)
+      builder.symbol({ name: `f${i}`, section, value: i * 8, size: 8, binding: 1, type: 2 });
+    builder.section({
+      name: ".BTF",
+      type: 1,
+      flags: 0,
+      align: 4,
+      bytes: btf(new ByteWriter(), new TextEncoder().encode("\0xdp\0")),
+    });
+    builder.section({ name: ".BTF.ext", type: 1, flags: 0, align: 4, bytes: ext.finish() });
+    return builder.finish();
+
+    function whole(target: SectionSpec) {
+      return builder.symbol({ name: "", section: target, value: 0, size: 0, binding: 0, type: 3 });
+    }
   },
 };
 

@@ -75,7 +75,7 @@ describe("our own objects", () => {
     });
     expect(code?.lines).toHaveLength(12);
     expect(object.btf?.types[code?.funcInfo[0]?.type ?? 0]).toMatchObject({ kind: "function", name: "xdp_globals" });
-    expect(code && bpfRelocations(object, code)).toEqual([
+    expect(code && bpfRelocations(object).get(code)).toEqual([
       { slot: 0, kind: "data", section: ".rodata", offsetBytes: 0 },
       { slot: 3, kind: "data", section: ".rodata", offsetBytes: 8 },
       { slot: 7, kind: "data", section: ".data", offsetBytes: 0 },
@@ -124,7 +124,7 @@ for (const clang of ["clang-14", "clang-19"]) {
       const meant =
         xdp === undefined
           ? []
-          : bpfRelocations(object, xdp).map((r) => ("symbol" in r ? `${r.kind} ${r.symbol}` : r.section));
+          : (bpfRelocations(object).get(xdp) ?? []).map((r) => ("symbol" in r ? `${r.kind} ${r.symbol}` : r.section));
       expect(meant).toEqual([
         "map flows",
         "call helper_static",
