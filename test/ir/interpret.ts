@@ -36,7 +36,7 @@ export interface TestMap {
   readonly entries: Map<string, Region>;
 }
 
-/** What a program runs in. `trace` grows with every call and every access to shared memory. */
+/** What a program runs in. `trace` grows with every call and every write to shared memory. */
 export interface World {
   readonly packet: Region;
   readonly context: Readonly<Record<"ingress_ifindex" | "rx_queue_index" | "egress_ifindex", bigint>>;
@@ -157,10 +157,7 @@ function run(insn: IrInsn, get: (v: ValueId) => Value, world: World, slots: Read
     }
     case "load": {
       const from = pointer(get(insn.base));
-      const value = read(from.region, from.offset + insn.offset, insn.width);
-      if (insn.space === "shared")
-        world.trace.push(`load ${from.region.name}+${from.offset + insn.offset} ${insn.width}`);
-      return value;
+      return read(from.region, from.offset + insn.offset, insn.width);
     }
     case "store": {
       const to = pointer(get(insn.base));

@@ -6,7 +6,9 @@ import { expect, test } from "vitest";
 import type { IrFunction, Pass } from "../../src/ir/ir.ts";
 import { parseIr } from "../../src/ir/parse.ts";
 import { cfg } from "../../src/ir/passes/cfg.ts";
+import { cse } from "../../src/ir/passes/cse.ts";
 import { dce } from "../../src/ir/passes/dce.ts";
+import { fold } from "../../src/ir/passes/fold.ts";
 import { simplifyParams } from "../../src/ir/passes/params.ts";
 import { thread } from "../../src/ir/passes/thread.ts";
 import { printIr } from "../../src/ir/print.ts";
@@ -53,6 +55,9 @@ const passes: readonly (readonly [string, Pass])[] = [
   ["thread", thread],
   ["dce", dce],
   ["cfg", cfg],
+  ["cse", cse],
+  ["fold", fold],
+  ["fold, cse, dce", (fn) => dce(cse(fold(fn)))],
   ["thread, cfg, dce", (fn) => dce(cfg(thread(fn)))],
 ];
 

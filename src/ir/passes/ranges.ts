@@ -1,5 +1,5 @@
 // What is known of an integer without looking at the path: the least and greatest it can be, and which bits can be set. From
-// the operations alone (a 1-byte load is below 256) and, over parameters, from what flows in, with a bound on the rounds.
+// the operations alone (a 1-byte load is below 256) and, over parameters, from what flows in.
 
 import { evaluateBinary, maxOf, swapBytes } from "../arithmetic.ts";
 import type { Graph, Values } from "../graph.ts";
@@ -13,53 +13,16 @@ export interface Range {
   readonly bits: bigint;
 }
 
-/** Rounds over loops; what still grows then is given up. */
-const ROUNDS = 3;
-
 /** The range of a constant. */
 export function exactly(value: bigint): Range {
   return { min: value, max: value, bits: value };
 }
 
-/** The ranges of a function's integers, by value number; undefined for other types. */
+/**
+ * The ranges of a function's integers, by value number; undefined for what isn't one, or is never computed. One walk in reverse
+ * postorder: parameters of loop headers can be anything.
+ */
 export function rangesOf(graph: Graph, values: Values): (Range | undefined)[] {
-  const ranges: (Range | undefined)[] = new Array(graph.fn.nextValue);
-  const full = (v: ValueId): Range => {
-    const max = maxOf(values.type[v] === "i32" ? "i32" : "i64");
-    return { min: 0n, max, bits: max };
-  };
-  const get = (v: ValueId): Range => ranges[v] ?? full(v);
-  for (let round = 0, changed = true; changed && round <= ROUNDS; round++) {
-    changed = false;
-    for (const id of graph.order) {
-      const block = blockAt(graph, id);
-      for (const insn of block.insns) {
-        if ("id" in insn && (insn.type === "i32" || insn.type === "i64") && insn.op !== "undef") {
-          ranges[insn.id] = rangeOfInsn(insn, get) ?? full(insn.id);
-        }
-      }
-      for (const edge of edgesOf(block.term)) {
-        blockAt(graph, edge.target).params.forEach((param, i) => {
-          if (param.type !== "i32" && param.type !== "i64") return;
-          const arg = edge.args[i] as ValueId;
-          if (values.def[arg]?.op === "undef") return;
-          const old = ranges[param.id];
-          const given = get(arg);
-          const now = old === undefined ? given : union(old, given);
-          if (old !== undefined && now.min === old.min && now.max === old.max && now.bits === old.bits) return;
-          // In the last round nothing may grow any more: a parameter that does can be anything.
-          ranges[param.id] = round < ROUNDS ? now : full(param.id);
-          if ((graph.position[edge.target] as number) <= (graph.position[id] as number)) changed = true;
-        });
-      }
-    }
-    if (changed && round === ROUNDS) return rangesWithoutLoops(graph, values);
-  }
-  return ranges;
-}
-
-// Where loops don't settle: parameters of loop headers can be anything, the rest follows in one round.
-function rangesWithoutLoops(graph: Graph, values: Values): (Range | undefined)[] {
   const ranges: (Range | undefined)[] = new Array(graph.fn.nextValue);
   const full = (v: ValueId): Range => {
     const max = maxOf(values.type[v] === "i32" ? "i32" : "i64");
