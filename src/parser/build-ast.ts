@@ -495,6 +495,7 @@ export class AstBuilder extends ExpressionBuilder {
         const one: ast.IfStmt = {
           kind: "if",
           condition: this.#condition(conditions[i], node),
+          // biome-ignore lint/suspicious/noThenProperty: the field is named after the language's word; nothing awaits it.
           then: this.#body(bodies[i], node),
           else: otherwise,
           span: { file: this.file, start, end },

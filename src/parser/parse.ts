@@ -6,9 +6,12 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import type { SourceFile } from "../base/source.ts";
 import type { Decl, File, Stmt } from "./ast.ts";
 import { AstBuilder } from "./build-ast.ts";
+import { checkStatements } from "./checks.ts";
 import { RuleParser } from "./grammar.ts";
 import { createLexer, tokenize } from "./lexer.ts";
-import { syntaxFault } from "./messages.ts";
+import { tooManyFaults } from "./messages.ts";
+import { MAX_FAULTS } from "./recovery.ts";
+import { syntaxFault } from "./syntax-messages.ts";
 
 /** A lexer and a parser that have been analysed and can be used any number of times. */
 export interface Parser {
@@ -40,16 +43,17 @@ export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic
   const builder = new AstBuilder(source, diagnostics);
   const items: (Decl | Stmt)[] = [];
   rules.parseFile(tokens, source.text, (item) => items.push(...builder.item(item)));
-  for (const fault of rules.faults) diagnostics.push(syntaxFault(fault, faultSpan(source, fault.found)));
+  for (const fault of rules.faults) diagnostics.push(syntaxFault(source, tokens, fault));
   const file: File = { kind: "file", source, items, span: { file: source, start: 0, end: source.text.length } };
+  checkStatements(file, diagnostics);
   diagnostics.sort((a, b) => startOf(a) - startOf(b));
-  return { file, diagnostics };
+  return { file, diagnostics: limited(source, diagnostics) };
 }
 
-function faultSpan(file: SourceFile, found: IToken): { file: SourceFile; start: number; end: number } {
+function limited(file: SourceFile, diagnostics: Diagnostic[]): Diagnostic[] {
+  if (diagnostics.length <= MAX_FAULTS + 1) return diagnostics;
   const end = file.text.length;
-  if (Number.isNaN(found.startOffset)) return { file, start: end, end };
-  return { file, start: found.startOffset, end: found.startOffset + found.image.length };
+  return [...diagnostics.slice(0, MAX_FAULTS), tooManyFaults({ file, start: end, end }, MAX_FAULTS)];
 }
 
 function startOf(diagnostic: Diagnostic): number {
