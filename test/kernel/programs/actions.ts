@@ -103,7 +103,7 @@ export const actionPrograms: readonly SmallProgram[] = [
   },
   {
     name: "swap and go on",
-    source: "swap eth.saddr, eth.daddr\nif eth.daddr == aa:bb:cc:dd:ee:ff then drop\ntx\n",
+    source: "if not eth then pass\nswap eth.saddr, eth.daddr\nif eth.daddr == aa:bb:cc:dd:ee:ff then drop\ntx\n",
     expect: (p) => ({ verdict: p.eth!.saddr === mac("aa:bb:cc:dd:ee:ff") ? "drop" : "tx", frame: exchanged(p.frame) }),
   },
   {
@@ -123,7 +123,7 @@ export const actionPrograms: readonly SmallProgram[] = [
   },
   {
     name: "assign a constant MAC",
-    source: "eth.daddr = aa:bb:cc:dd:ee:ff\ntx\n",
+    source: "if eth then { eth.daddr = aa:bb:cc:dd:ee:ff tx }\n",
     expect: (p) => rewritten("tx", p, [0, addrMac("aa:bb:cc:dd:ee:ff")]),
   },
   {

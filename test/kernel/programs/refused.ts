@@ -12,12 +12,12 @@ export const refusedPrograms: readonly RefusedProgram[] = [
   needsProof("an unproven key", "counter by_port[u16]\ncount by_port[«tcp.dport»]\n", "tcp"),
   needsProof("an unproven let", "let port = «tcp.dport»\nif port == 80 then drop\n", "tcp"),
   needsProof("an unproven assignment", "«ip6.hop_limit» = 3\n", "ip6"),
-  needsProof("an unproven swap", "swap arp.sha, «arp.tha»\n", "arp"),
-  needsProof(
-    "proven in the other branch",
-    "if tcp then pass else { let port = «tcp.dport»\n if port == 1 then drop }\n",
-    "tcp",
-  ),
+  needsProof("an unproven swap", "«swap arp.sha, arp.tha»\n", "arp"),
+  {
+    name: "proven in the other branch",
+    source: "if tcp then pass else { let port = «tcp.dport»\n if port == 1 then drop }\n",
+    says: /tcp is always absent/,
+  },
   needsProof("proven by or only", "counter c[u16]\nif tcp or udp then count c[«tcp.dport»]\n", "tcp"),
   needsProof("a selector was changed", "if ip then { eth.type = 5\n let t = «ip.ttl»\n if t == 1 then drop }\n", "ip"),
   { name: "an unknown field", source: "if tcp.«dprt» == 80 then drop\n", says: /dport/ },

@@ -274,7 +274,7 @@ export const valuePrograms: readonly SmallProgram[] = [
   },
   {
     name: "let keeps the value from before a change",
-    source: "let before = eth.saddr\neth.saddr = eth.daddr\neth.daddr = before\ntx\n",
+    source: "if not eth then pass\nlet before = eth.saddr\neth.saddr = eth.daddr\neth.daddr = before\ntx\n",
     expect: (p) => ({
       verdict: "tx",
       frame: new Uint8Array([...p.frame.subarray(6, 12), ...p.frame.subarray(0, 6), ...p.frame.subarray(12)]),
