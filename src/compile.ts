@@ -98,7 +98,12 @@ export interface ProgramReport {
 /** Compiles a rule file. User faults come back as diagnostics; an InternalError is a bug of ours. */
 export function compile(source: SourceFile, options: CompileOptions): CompileResult {
   const step = stepper(options);
-  const parsed = step("parse", null, () => parse(source), (r) => astText(r.file));
+  const parsed = step(
+    "parse",
+    null,
+    () => parse(source),
+    (r) => astText(r.file),
+  );
   const followed = step("imports", null, () => followImports(parsed.file, options.host, parseOnce));
   const ctx = new Context(parseDefines(options.defines, parsed.diagnostics));
   for (const d of [...parsed.diagnostics, ...followed.diagnostics]) ctx.diagnostics.add(d);
@@ -115,7 +120,12 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   if (ctx.diagnostics.hasErrors || programs.length !== compiled.length) return failed;
 
   const object = step("object", null, () => {
-    return writeObject({ license: module.license, programs: programs.map((p) => p.program), maps, data: data.sections() });
+    return writeObject({
+      license: module.license,
+      programs: programs.map((p) => p.program),
+      maps,
+      data: data.sections(),
+    });
   });
   const reports = programs.map(({ program, stackBytes, needs }): ProgramReport => {
     const { minimum, reasons } = minimumKernel(needs);
@@ -172,13 +182,29 @@ function compileProgram(
     options.observe?.({ pass, program: program.name, milliseconds: now - last, dump: () => printIr(result) });
     last = performance.now();
   });
-  const code = step("generate", program.name, () => generate(fn, { cpu: options.cpu }), (g) => (g.kind === "code" ? printAsm(g) : ""));
+  const code = step(
+    "generate",
+    program.name,
+    () => generate(fn, { cpu: options.cpu }),
+    (g) => (g.kind === "code" ? printAsm(g) : ""),
+  );
   if (code.kind === "stack") {
-    ctx.diagnostics.add(errorAt(program.span, "X0603", `program \`${program.name}\` needs ${code.bytes} bytes of stack, the kernel gives 512`, { help: "use smaller keys and values, or fewer names bound at a time" }));
+    ctx.diagnostics.add(
+      errorAt(
+        program.span,
+        "X0603",
+        `program \`${program.name}\` needs ${code.bytes} bytes of stack, the kernel gives 512`,
+        { help: "use smaller keys and values, or fewer names bound at a time" },
+      ),
+    );
     return null;
   }
   if (code.kind === "size") {
-    ctx.diagnostics.add(errorAt(program.span, "X0604", `program \`${program.name}\` is too long: ${code.slots} instructions`, { help: "the kernel takes 1,000,000; put values that differ into a set or map" }));
+    ctx.diagnostics.add(
+      errorAt(program.span, "X0604", `program \`${program.name}\` is too long: ${code.slots} instructions`, {
+        help: "the kernel takes 1,000,000; put values that differ into a set or map",
+      }),
+    );
     return null;
   }
   const needs: ProgramNeeds = {

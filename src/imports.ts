@@ -31,7 +31,11 @@ export function followImports(
   const files: SourceFile[] = [main.source];
   const done = new Set<SourceFile>([main.source]);
 
-  const take = (source: SourceFile, list: ast.File[], way: readonly (ast.ImportDecl & { kind: "importDecl" })[]): void => {
+  const take = (
+    source: SourceFile,
+    list: ast.File[],
+    way: readonly (ast.ImportDecl & { kind: "importDecl" })[],
+  ): void => {
     if (done.has(source)) return;
     done.add(source);
     files.push(source);
@@ -46,7 +50,10 @@ export function followImports(
       if (item.kind !== "importDecl") continue;
       const { target } = item;
       if (target.kind === "library") {
-        const name = target.words.slice(1).map((w) => w.text).join("/");
+        const name = target.words
+          .slice(1)
+          .map((w) => w.text)
+          .join("/");
         const source = target.words[0]?.text === "std" ? host.library(`${name}.xdp`) : null;
         if (source === null) diagnostics.push(messages.unknownLibrary(target.span, name));
         else take(source, library, [...way, item]);
@@ -62,7 +69,9 @@ export function followImports(
         const chain = way.slice(circle).map((i): Label => ({ span: i.span, text: "imported from here" }));
         diagnostics.push(messages.importCycle(item.span, target.path.value, chain));
       } else if (way.length >= MOST_DEPTH) {
-        diagnostics.push(messages.badImport(target.path.span, target.path.value, `imports nest over ${MOST_DEPTH} deep`));
+        diagnostics.push(
+          messages.badImport(target.path.span, target.path.value, `imports nest over ${MOST_DEPTH} deep`),
+        );
       } else take(found.source, list, [...way, item]);
     }
   };
@@ -72,5 +81,9 @@ export function followImports(
     if (source !== null) take(source, library, []);
   }
   follow(main, imported, []);
-  return { sources: { main, imported, library }, files: [main.source, ...files.filter((f) => f !== main.source)], diagnostics };
+  return {
+    sources: { main, imported, library },
+    files: [main.source, ...files.filter((f) => f !== main.source)],
+    diagnostics,
+  };
 }

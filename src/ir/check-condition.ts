@@ -18,21 +18,23 @@ const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">
 const CONDITION_OPS: ReadonlySet<string> = new Set([...COMPARISONS, "in", "exceeds", "and", "or"]);
 
 /** True for expressions that are conditions by their form; what is only used as one (a bool, a one-bit field) is a value. */
-export function isConditional(ctx: Context, scope: Scope, expr: ast.Expr): boolean {
-  if (expr.kind === "not") return true;
-  if (expr.kind === "binary") return CONDITION_OPS.has(expr.op);
-  if (expr.kind === "call") {
-    const decl = ctx.names.get(expr.callee.text);
-    if (decl?.kind !== "fnDecl" || decl.body.kind !== "expr" || scope.inlining.includes(decl)) return false;
-    const body = decl.body.value;
-    return isConditional(ctx, scope, body) || isPresence(ctx, body);
+export function isConditional(ctx: Context, expr: ast.Expr): boolean {
+  const called = new Set<ast.FnDecl>();
+  for (let at = expr; ; ) {
+    if (at.kind === "not") return true;
+    if (at.kind === "binary") return CONDITION_OPS.has(at.op);
+    if (at.kind !== "call") return at !== expr && isPresence(ctx, at);
+    const decl = ctx.names.get(at.callee.text);
+    if (decl?.kind !== "fnDecl" || decl.body.kind !== "expr" || called.has(decl)) return false;
+    called.add(decl);
+    at = decl.body.value;
   }
-  return false;
 }
 
 /** True for a bare header name or `opaque`, seen from a place without local names. */
 function isPresence(ctx: Context, expr: ast.Expr): boolean {
-  if (expr.kind === "name") return findHeader(ctx, expr.name.text) !== null || (expr.name.text === "opaque" && !ctx.names.has("opaque"));
+  if (expr.kind === "name")
+    return findHeader(ctx, expr.name.text) !== null || (expr.name.text === "opaque" && !ctx.names.has("opaque"));
   return expr.kind === "index" && expr.object.kind === "name" && findHeader(ctx, expr.object.name.text) !== null;
 }
 
@@ -53,13 +55,14 @@ export function checkCondition(ctx: Context, scope: Scope, expr: ast.Expr): HCon
       }
       break;
     case "call": {
-      if (!isConditional(ctx, scope, expr)) break;
+      if (!isConditional(ctx, expr)) break;
       const call = bindCall(ctx, scope, expr);
       if (call === null || call.fn.body.kind !== "expr") return never;
       return { ...checkCondition(ctx, call.scope, call.fn.body.value), span };
     }
     case "name":
-      if (expr.name.text === "opaque" && scope.find("opaque") === null && !ctx.names.has("opaque")) return { kind: "opaque", span };
+      if (expr.name.text === "opaque" && scope.find("opaque") === null && !ctx.names.has("opaque"))
+        return { kind: "opaque", span };
       break;
     default:
       break;
@@ -116,7 +119,8 @@ function checkComparison(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
     ctx.diagnostics.add(messages.badOperator(span, op, pair.a.type, "only integers and addresses are ordered"));
     return never;
   }
-  if (pair.a.type.kind === "untyped") return { kind: "compare", op, a: typed(ctx, pair.a), b: typed(ctx, pair.b), span };
+  if (pair.a.type.kind === "untyped")
+    return { kind: "compare", op, a: typed(ctx, pair.a), b: typed(ctx, pair.b), span };
   return { kind: "compare", op, a: pair.a, b: pair.b, span };
 }
 
@@ -129,7 +133,8 @@ function boolAsInt(value: HExpr, other: HExpr): HExpr {
 
 /** `ip.protocol == tcp`: the name of a following header stands for its selector values. */
 function compareWithHeader(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HCond | null {
-  if ((expr.op !== "==" && expr.op !== "!=") || expr.right.kind !== "name" || scope.find(expr.right.name.text) !== null) return null;
+  if ((expr.op !== "==" && expr.op !== "!=") || expr.right.kind !== "name" || scope.find(expr.right.name.text) !== null)
+    return null;
   const header = findHeader(ctx, expr.right.name.text);
   if (header === null) return null;
   const value = checkValue(ctx, scope, expr.left);
@@ -155,7 +160,9 @@ function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
       return key.kind === "error" ? never : { kind: "inMap", key, map, span };
     }
     if (decl.kind !== "constSetDecl" && decl.kind !== "constDecl") {
-      ctx.diagnostics.add(messages.wrongKindOfName(right.name.text, right.span, DECLARATION_WORDS[decl.kind], "a set", decl.name.span));
+      ctx.diagnostics.add(
+        messages.wrongKindOfName(right.name.text, right.span, DECLARATION_WORDS[decl.kind], "a set", decl.name.span),
+      );
       return never;
     }
   }
@@ -163,4 +170,3 @@ function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
   const set = checkSet(ctx, scope, right, value.type);
   return set === null ? never : { kind: "inSet", value, set, negated: false, span };
 }
-

@@ -30,10 +30,15 @@ const CHAIN_NAMES = { pass: "XDP_PASS", drop: "XDP_DROP", tx: "XDP_TX", aborted:
 export function checkModule(ctx: Context, sources: Sources): HModule {
   const users = [sources.main, ...sources.imported];
   declareNames(ctx, sources.library, users);
-  const headers = [...sources.library.map((file) => ({ file, library: true })), ...users.map((file) => ({ file, library: false }))];
+  const headers = [
+    ...sources.library.map((file) => ({ file, library: true })),
+    ...users.map((file) => ({ file, library: false })),
+  ];
   buildHeaders(
     ctx,
-    headers.flatMap(({ file, library }) => file.items.filter((i) => i.kind === "headerDecl").map((decl) => ({ decl, library }))),
+    headers.flatMap(({ file, library }) =>
+      file.items.filter((i) => i.kind === "headerDecl").map((decl) => ({ decl, library })),
+    ),
   );
   const maps: MapSymbol[] = [];
   const globals: GlobalSymbol[] = [];
@@ -59,7 +64,10 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
         checkConst(ctx, decl);
         break;
       case "constSetDecl":
-        if (decl.source.kind === "file") ctx.diagnostics.add(messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"));
+        if (decl.source.kind === "file")
+          ctx.diagnostics.add(
+            messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
+          );
         break;
       case "fnDecl":
         checkUnused(ctx, decl);
@@ -103,7 +111,13 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
 
 /** Constants are typed where they are used; here one that nobody uses is looked at too. */
 function checkConst(ctx: Context, decl: ast.ConstDecl): void {
-  if (decl.value.kind === "setLiteral" || decl.value.kind === "range" || decl.value.kind === "prefix" || decl.value.kind === "name") return;
+  if (
+    decl.value.kind === "setLiteral" ||
+    decl.value.kind === "range" ||
+    decl.value.kind === "prefix" ||
+    decl.value.kind === "name"
+  )
+    return;
   checkConstant(ctx, Scope.global, decl.value, `the value of \`${decl.name.text}\``);
 }
 
@@ -120,10 +134,22 @@ function programsOf(ctx: Context, main: ast.File): HProgram[] {
   if (first === undefined) {
     if (rules.length === 0 && !ctx.diagnostics.hasErrors) ctx.diagnostics.add(messages.noProgram(main.span));
     const body = checkStatements(ctx, Scope.global, { attach: "xdp" }, rules);
-    return [{ name: `xdp_${stemOf(main.source.path)}`, section: "xdp", attach: "xdp", frags: false, default: fallback, runConfig: null, body, span: main.span }];
+    return [
+      {
+        name: `xdp_${stemOf(main.source.path)}`,
+        section: "xdp",
+        attach: "xdp",
+        frags: false,
+        default: fallback,
+        runConfig: null,
+        body,
+        span: main.span,
+      },
+    ];
   }
   const stray = rules[0];
-  if (stray !== undefined && stray.kind !== "error") ctx.diagnostics.add(messages.rulesBesidePrograms(stray.span, first.name.span));
+  if (stray !== undefined && stray.kind !== "error")
+    ctx.diagnostics.add(messages.rulesBesidePrograms(stray.span, first.name.span));
   return blocks.map((block) => programOf(ctx, block, fallback));
 }
 
@@ -138,7 +164,9 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
       case "section":
         section = attribute.value.value;
         if (!/^[A-Za-z0-9_./-]+$/.test(section) || section.length > 64) {
-          ctx.diagnostics.add(messages.badProgram(attribute.value.span, "a section's name is made of letters, digits and `_ . / -`"));
+          ctx.diagnostics.add(
+            messages.badProgram(attribute.value.span, "a section's name is made of letters, digits and `_ . / -`"),
+          );
         }
         break;
       case "frags":
@@ -151,7 +179,8 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
       case "priority": {
         const value = checkConstant(ctx, Scope.global, attribute.value, "the priority");
         if (value !== null && value.value <= 0x7fffffffn) priority = Number(value.value);
-        else if (value !== null) ctx.diagnostics.add(messages.badProgram(attribute.value.span, "a priority is 0 to 2147483647"));
+        else if (value !== null)
+          ctx.diagnostics.add(messages.badProgram(attribute.value.span, "a priority is 0 to 2147483647"));
         break;
       }
       case "chain":
@@ -162,7 +191,10 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
   const own = decl.body.findLast((i) => i.kind === "defaultDecl")?.verdict.verdict ?? fallback;
   const statements = decl.body.filter((i): i is ast.Stmt => i.kind !== "defaultDecl");
   const kind = `xdp${frags ? ".frags" : ""}`;
-  const runConfig = priority === null && chain === null ? null : { priority: priority ?? DEFAULT_PRIORITY, chainOn: chain ?? ["XDP_PASS" as const] };
+  const runConfig =
+    priority === null && chain === null
+      ? null
+      : { priority: priority ?? DEFAULT_PRIORITY, chainOn: chain ?? ["XDP_PASS" as const] };
   return {
     name: decl.name.text,
     section: section ?? (attach === "xdp" ? kind : `${kind}/${attach}`),
@@ -181,4 +213,3 @@ function stemOf(path: string): string {
   const dot = base.lastIndexOf(".");
   return (dot > 0 ? base.slice(0, dot) : base).replace(/[^A-Za-z0-9_]/g, "_");
 }
-

@@ -4,14 +4,34 @@
 import { must } from "../base/assert.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type * as ast from "../parser/ast.ts";
-import { arithmetic, bindCall, checkConstant, checkValue, checkValueAs, errorValue, instanceNamed, typed } from "./check-value.ts";
 import { checkCondition } from "./check-condition.ts";
+import {
+  arithmetic,
+  bindCall,
+  checkConstant,
+  checkValue,
+  checkValueAs,
+  errorValue,
+  instanceNamed,
+  typed,
+} from "./check-value.ts";
 import { checkPatterns } from "./constant-set.ts";
 import { type Context, DECLARATION_WORDS } from "./context.ts";
 import { convert } from "./conversion.ts";
 import { mapOf } from "./declare.ts";
 import { fieldOf } from "./headers.ts";
-import type { ArithmeticOp, Entry, Field, HExpr, HStmt, Instance, Local, MapSymbol, Place, VerdictName } from "./hir.ts";
+import type {
+  ArithmeticOp,
+  Entry,
+  Field,
+  HExpr,
+  HStmt,
+  Instance,
+  Local,
+  MapSymbol,
+  Place,
+  VerdictName,
+} from "./hir.ts";
 import { accepts, conversionFor, parseFormat } from "./log-format.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
@@ -28,12 +48,18 @@ export interface ProgramRules {
 }
 
 /** Types a list of statements; names bound by `let` are known to those behind it. */
-export function checkStatements(ctx: Context, scope: Scope, rules: ProgramRules, statements: readonly ast.Stmt[]): HStmt[] {
+export function checkStatements(
+  ctx: Context,
+  scope: Scope,
+  rules: ProgramRules,
+  statements: readonly ast.Stmt[],
+): HStmt[] {
   const result: HStmt[] = [];
   let inner = scope;
   for (const statement of statements) {
     if (++ctx.unfolded > MOST_STATEMENTS) {
-      if (ctx.unfolded === MOST_STATEMENTS + 1) ctx.diagnostics.add(messages.tooMuchInlining(statement.span, MOST_STATEMENTS));
+      if (ctx.unfolded === MOST_STATEMENTS + 1)
+        ctx.diagnostics.add(messages.tooMuchInlining(statement.span, MOST_STATEMENTS));
       return result;
     }
     if (statement.kind === "let") {
@@ -79,7 +105,13 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
     case "verdict": {
       const { verdict } = statement.verdict;
       if (rules.attach !== "xdp" && verdict === "tx") {
-        return fault(messages.badVerdict(span, `a ${rules.attach} program can't answer \`tx\``, "it can `pass` and `drop`; everything else drops the packet"));
+        return fault(
+          messages.badVerdict(
+            span,
+            `a ${rules.attach} program can't answer \`tx\``,
+            "it can `pass` and `drop`; everything else drops the packet",
+          ),
+        );
       }
       return [{ kind: "verdict", verdict, span }];
     }
@@ -97,31 +129,56 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
         const key = checkValueAs(ctx, scope, target.index, map.key);
         return key.kind === "error" ? [] : [{ kind: "count", map, key, span }];
       }
-      if (target.kind === "index") return fault(messages.badMap(target.span, `\`${map.name}\` is a single counter`, { help: `write \`count ${map.name}\`` }));
-      if (map.key !== null) return fault(messages.badMap(target.span, `\`${map.name}\` counts per ${typeName(map.key)}`, { help: `write \`count ${map.name}[key]\`` }));
+      if (target.kind === "index")
+        return fault(
+          messages.badMap(target.span, `\`${map.name}\` is a single counter`, { help: `write \`count ${map.name}\`` }),
+        );
+      if (map.key !== null)
+        return fault(
+          messages.badMap(target.span, `\`${map.name}\` counts per ${typeName(map.key)}`, {
+            help: `write \`count ${map.name}[key]\``,
+          }),
+        );
       return [{ kind: "count", map, key: null, span }];
     }
     case "insert": {
       const map = mapNamed(ctx, statement.map, "set", "a set", "assign to a map's entry instead: `m[key] = value`");
       if (map === null || map.key === null) return [];
       const key = checkValueAs(ctx, scope, statement.key, map.key);
-      return key.kind === "error" ? [] : [{ kind: "mapUpdate", map, key, value: null, orElse: statement.orElse?.verdict ?? null, span }];
+      return key.kind === "error"
+        ? []
+        : [{ kind: "mapUpdate", map, key, value: null, orElse: statement.orElse?.verdict ?? null, span }];
     }
     case "delete": {
       const map = mapNamed(ctx, statement.map, null, "a set or a map");
       if (map === null || map.key === null) return [];
-      if (map.mapKind === "array" || map.mapKind === "percpu_array") return fault(messages.badMap(statement.map.span, `entries of an ${map.mapKind} can't be deleted`, { help: "assign zero, or use a hash" }));
+      if (map.mapKind === "array" || map.mapKind === "percpu_array")
+        return fault(
+          messages.badMap(statement.map.span, `entries of an ${map.mapKind} can't be deleted`, {
+            help: "assign zero, or use a hash",
+          }),
+        );
       const key = checkValueAs(ctx, scope, statement.key, map.key);
       return key.kind === "error" ? [] : [{ kind: "mapDelete", map, key, span }];
     }
     case "swap":
       return checkSwap(ctx, scope, statement);
     case "callStmt": {
-      if (statement.call.kind !== "call") return fault(messages.notAValue(span, "this", "a statement starts with a word such as `if`, `count` or `drop`"));
+      if (statement.call.kind !== "call")
+        return fault(
+          messages.notAValue(span, "this", "a statement starts with a word such as `if`, `count` or `drop`"),
+        );
       const call = bindCall(ctx, scope, statement.call);
       if (call === null) return [];
-      if (call.fn.body.kind === "expr") return fault(messages.badMap(span, `\`${call.fn.name.text}\` only gives a value: as a statement it does nothing`, { help: `use it: \`if ${call.fn.name.text}(…) then …\`` }));
-      const lets = call.lets.filter((l) => l.value.kind !== "error").map((l): HStmt => ({ kind: "let", local: l.local, value: l.value, span }));
+      if (call.fn.body.kind === "expr")
+        return fault(
+          messages.badMap(span, `\`${call.fn.name.text}\` only gives a value: as a statement it does nothing`, {
+            help: `use it: \`if ${call.fn.name.text}(…) then …\``,
+          }),
+        );
+      const lets = call.lets
+        .filter((l) => l.value.kind !== "error")
+        .map((l): HStmt => ({ kind: "let", local: l.local, value: l.value, span }));
       return [...lets, ...checkBlock(ctx, call.scope, rules, call.fn.body.block)];
     }
     case "flood":
@@ -143,14 +200,23 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
 }
 
 /** The map a name stands for, of the given role (null: any that has keys); null with a diagnostic. */
-function mapNamed(ctx: Context, name: ast.Name, role: MapSymbol["role"] | null, wanted: string, help?: string): MapSymbol | null {
+function mapNamed(
+  ctx: Context,
+  name: ast.Name,
+  role: MapSymbol["role"] | null,
+  wanted: string,
+  help?: string,
+): MapSymbol | null {
   const decl = ctx.find(name.text, name.span);
   if (decl === null) return null;
   const before = ctx.diagnostics.all.length;
   const map = mapOf(ctx, decl);
-  if (map === null && (ctx.diagnostics.all.length > before || /^(set|map|counter|target|limiter)Decl$/.test(decl.kind))) return null;
+  if (map === null && (ctx.diagnostics.all.length > before || /^(set|map|counter|target|limiter)Decl$/.test(decl.kind)))
+    return null;
   if (map === null || (role === null ? map.key === null || map.role === "counter" : map.role !== role)) {
-    ctx.diagnostics.add(messages.wrongKindOfName(name.text, name.span, DECLARATION_WORDS[decl.kind], wanted, decl.name.span, help));
+    ctx.diagnostics.add(
+      messages.wrongKindOfName(name.text, name.span, DECLARATION_WORDS[decl.kind], wanted, decl.name.span, help),
+    );
     return null;
   }
   return map;
@@ -176,7 +242,12 @@ function checkIf(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast
   return rest;
 }
 
-function checkOneIf(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.IfStmt): (rest: readonly HStmt[]) => readonly HStmt[] {
+function checkOneIf(
+  ctx: Context,
+  scope: Scope,
+  rules: ProgramRules,
+  statement: ast.IfStmt,
+): (rest: readonly HStmt[]) => readonly HStmt[] {
   const { span, condition } = statement;
   if (condition.kind !== "ifLet") {
     const typedCondition = checkCondition(ctx, scope, condition);
@@ -184,14 +255,22 @@ function checkOneIf(ctx: Context, scope: Scope, rules: ProgramRules, statement: 
     return (rest) => [{ kind: "if", condition: typedCondition, then, else: rest, span }];
   }
   const target = condition.value;
-  const bound = target.kind === "index" && target.object.kind === "name" ? { name: target.object.name, index: target.index } : null;
+  const bound =
+    target.kind === "index" && target.object.kind === "name" ? { name: target.object.name, index: target.index } : null;
   const map = bound === null ? null : mapNamed(ctx, bound.name, "map", "a map");
-  if (bound === null) ctx.diagnostics.add(messages.notAValue(target.span, "this", "`if let` binds a map's entry: `if let s = flows[key] then …`"));
+  if (bound === null)
+    ctx.diagnostics.add(
+      messages.notAValue(target.span, "this", "`if let` binds a map's entry: `if let s = flows[key] then …`"),
+    );
   const entry: Entry | null = map === null ? null : { name: condition.name.text, map };
-  const key = bound === null || map === null || map.key === null ? errorValue(span) : checkValueAs(ctx, scope, bound.index, map.key);
+  const key =
+    bound === null || map === null || map.key === null
+      ? errorValue(span)
+      : checkValueAs(ctx, scope, bound.index, map.key);
   const inner = entry === null ? scope : scope.with(entry.name, { kind: "entry", entry });
   const then = checkBlock(ctx, inner, rules, statement.then);
-  return (rest) => (entry === null || key.kind === "error" ? [] : [{ kind: "ifLet", entry, key, then, else: rest, span }]);
+  return (rest) =>
+    entry === null || key.kind === "error" ? [] : [{ kind: "ifLet", entry, key, then, else: rest, span }];
 }
 
 function checkSwitch(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.SwitchStmt): readonly HStmt[] {
@@ -215,7 +294,9 @@ function checkAssign(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "
   if (root !== null) return checkEntryAssign(ctx, scope, statement, root);
   const place = checkValue(ctx, scope, target);
   if (statement.orElse !== null && place.kind !== "error") {
-    ctx.diagnostics.add(messages.cantAssign(target.span, "with `or`, only a map's entry", "take the fallback away: this can't fail"));
+    ctx.diagnostics.add(
+      messages.cantAssign(target.span, "with `or`, only a map's entry", "take the fallback away: this can't fail"),
+    );
     return [];
   }
   switch (place.kind) {
@@ -226,12 +307,24 @@ function checkAssign(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "
       return assignField(ctx, scope, statement, place);
     case "place":
       if (place.place.kind === "global" && place.place.symbol.section === ".rodata") {
-        ctx.diagnostics.add(messages.cantAssign(target.span, `the config value \`${place.place.symbol.name}\``, "it is read-only once loaded; declare it with `var` to change it"));
+        ctx.diagnostics.add(
+          messages.cantAssign(
+            target.span,
+            `the config value \`${place.place.symbol.name}\``,
+            "it is read-only once loaded; declare it with `var` to change it",
+          ),
+        );
         return [];
       }
       return assignPlace(ctx, scope, statement, place.place);
     case "local":
-      ctx.diagnostics.add(messages.cantAssign(target.span, `\`${place.local.name}\``, "what `let` binds stays as it is; use a new `let`, or a `var`"));
+      ctx.diagnostics.add(
+        messages.cantAssign(
+          target.span,
+          `\`${place.local.name}\``,
+          "what `let` binds stays as it is; use a new `let`, or a `var`",
+        ),
+      );
       return [];
     default:
       ctx.diagnostics.add(messages.cantAssign(target.span, "this", "fields, globals and map entries can"));
@@ -246,13 +339,21 @@ function rootIndex(target: ast.Expr): (ast.Expr & { kind: "index" }) | null {
   return at.kind === "index" && at.object.kind === "name" ? at : null;
 }
 
-function checkEntryAssign(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "assign" }, root: ast.Expr & { kind: "index" }): readonly HStmt[] {
+function checkEntryAssign(
+  ctx: Context,
+  scope: Scope,
+  statement: ast.Stmt & { kind: "assign" },
+  root: ast.Expr & { kind: "index" },
+): readonly HStmt[] {
   const { span, target } = statement;
   if (instanceNamed(ctx, scope, root) !== null) {
     const place = checkValue(ctx, scope, target);
     return place.kind === "field" ? assignField(ctx, scope, statement, place) : [];
   }
-  const map = root.object.kind === "name" ? mapNamed(ctx, root.object.name, "map", "a map", "put a key into a set with `insert`") : null;
+  const map =
+    root.object.kind === "name"
+      ? mapNamed(ctx, root.object.name, "map", "a map", "put a key into a set with `insert`")
+      : null;
   if (map === null || map.key === null || map.value === null) return [];
   const key = checkValueAs(ctx, scope, root.index, map.key);
   if (key.kind === "error") return [];
@@ -263,10 +364,14 @@ function checkEntryAssign(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
   }
   if (statement.op === "=" && target === root) {
     const value = checkValueAs(ctx, scope, statement.value, map.value);
-    return value.kind === "error" ? [] : [{ kind: "mapUpdate", map, key, value, orElse: statement.orElse?.verdict ?? null, span }];
+    return value.kind === "error"
+      ? []
+      : [{ kind: "mapUpdate", map, key, value, orElse: statement.orElse?.verdict ?? null, span }];
   }
   if (statement.orElse !== null) {
-    ctx.diagnostics.add(messages.cantAssign(target.span, "with `or`, only a whole entry", "write `if let entry = … then … else …`"));
+    ctx.diagnostics.add(
+      messages.cantAssign(target.span, "with `or`, only a whole entry", "write `if let entry = … then … else …`"),
+    );
     return [];
   }
   // An update where there is an entry: bind it, then assign to the bound place.
@@ -285,7 +390,12 @@ function onEntry(target: ast.Expr, root: ast.Expr): ast.Expr {
   return { ...target, object: onEntry(target.object, root) };
 }
 
-function assignPlace(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "assign" }, place: Place): readonly HStmt[] {
+function assignPlace(
+  ctx: Context,
+  scope: Scope,
+  statement: ast.Stmt & { kind: "assign" },
+  place: Place,
+): readonly HStmt[] {
   const { span, op } = statement;
   if (op === "=") {
     const value = checkValueAs(ctx, scope, statement.value, place.type);
@@ -307,7 +417,13 @@ function assignPlace(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "
       return [{ kind: "add", place, value: added, span }];
     }
   }
-  const value = arithmetic(ctx, op.slice(0, -1) as ArithmeticOp, { kind: "place", place, type, span: statement.target.span }, amount, span);
+  const value = arithmetic(
+    ctx,
+    op.slice(0, -1) as ArithmeticOp,
+    { kind: "place", place, type, span: statement.target.span },
+    amount,
+    span,
+  );
   const converted = convert(ctx, value, type);
   return converted.kind === "error" ? [] : [{ kind: "store", place, value: converted, span }];
 }
@@ -316,7 +432,12 @@ function isPerCpu(map: MapSymbol): boolean {
   return map.mapKind.startsWith("percpu") || map.mapKind === "lru_percpu_hash";
 }
 
-function assignField(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "assign" }, target: HExpr & { kind: "field" }): readonly HStmt[] {
+function assignField(
+  ctx: Context,
+  scope: Scope,
+  statement: ast.Stmt & { kind: "assign" },
+  target: HExpr & { kind: "field" },
+): readonly HStmt[] {
   const { span } = statement;
   const { instance, field } = target;
   if (field.covered !== null) {
@@ -325,8 +446,12 @@ function assignField(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "
   }
   const read: HExpr = { ...target, span: statement.target.span };
   const raw = checkValue(ctx, scope, statement.value);
-  const value = statement.op === "=" ? raw : arithmetic(ctx, statement.op.slice(0, -1) as ArithmeticOp, read, raw, span);
-  const widened = value.type.kind === "bool" && field.bitWidth === 1 ? ({ kind: "cast", value, type: field.type, span: value.span } as const) : value;
+  const value =
+    statement.op === "=" ? raw : arithmetic(ctx, statement.op.slice(0, -1) as ArithmeticOp, read, raw, span);
+  const widened =
+    value.type.kind === "bool" && field.bitWidth === 1
+      ? ({ kind: "cast", value, type: field.type, span: value.span } as const)
+      : value;
   const converted = convert(ctx, widened, field.type);
   if (converted.kind === "error") return [];
   const most = (1n << BigInt(field.bitWidth)) - 1n;
@@ -342,17 +467,29 @@ function checkSwap(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "sw
   const b = swapField(ctx, scope, statement.b);
   if (a === null || b === null) return [];
   const whole = (f: Field): boolean => f.bitOffset % 8 === 0 && f.bitWidth % 8 === 0;
-  if (!sameType(a.field.type, b.field.type) || a.field.bitWidth !== b.field.bitWidth || !whole(a.field) || !whole(b.field)) {
-    ctx.diagnostics.add(messages.typeMismatch(statement.b.span, b.field.type, a.field.type, { label: "`swap` takes two whole fields of one type" }));
+  if (
+    !sameType(a.field.type, b.field.type) ||
+    a.field.bitWidth !== b.field.bitWidth ||
+    !whole(a.field) ||
+    !whole(b.field)
+  ) {
+    ctx.diagnostics.add(
+      messages.typeMismatch(statement.b.span, b.field.type, a.field.type, {
+        label: "`swap` takes two whole fields of one type",
+      }),
+    );
     return [];
   }
   // The sum of a header doesn't change when two of its 16-bit words change places.
-  const sameHeader = a.instance === b.instance && a.field.bitOffset % 16 === b.field.bitOffset % 16 && a.field.bitWidth % 16 === 0;
+  const sameHeader =
+    a.instance === b.instance && a.field.bitOffset % 16 === b.field.bitOffset % 16 && a.field.bitWidth % 16 === 0;
   for (const one of [a, b]) {
     const free = one.field.covered === null || (sameHeader && one.field.covered !== "length");
     const isSum = one.field.covered === "checksum" && one.field.name === "check";
     if (!free || isSum) {
-      ctx.diagnostics.add(messages.notSupportedYet(statement.span, "checksumField", "two fields of one header may be swapped"));
+      ctx.diagnostics.add(
+        messages.notSupportedYet(statement.span, "checksumField", "two fields of one header may be swapped"),
+      );
       return [];
     }
   }
@@ -379,14 +516,30 @@ function checkRedirect(ctx: Context, scope: Scope, rules: ProgramRules, statemen
     return [];
   }
   if (rules.attach === "devmap") {
-    ctx.diagnostics.add(messages.badVerdict(span, "a devmap program can't redirect", "it can `pass` and `drop`; everything else drops the packet"));
+    ctx.diagnostics.add(
+      messages.badVerdict(
+        span,
+        "a devmap program can't redirect",
+        "it can `pass` and `drop`; everything else drops the packet",
+      ),
+    );
     return [];
   }
-  const map = mapNamed(ctx, target.map, "target", "a map of redirect targets", "declare it with `xskmap`, `devmap`, `devmap_hash` or `cpumap`");
+  const map = mapNamed(
+    ctx,
+    target.map,
+    "target",
+    "a map of redirect targets",
+    "declare it with `xskmap`, `devmap`, `devmap_hash` or `cpumap`",
+  );
   if (map === null) return [];
   if (target.key === null) {
     if (map.mapKind === "xskmap") return [{ kind: "redirect", map, key: null, orElse, span }];
-    ctx.diagnostics.add(messages.badMap(target.map.span, `to which entry of \`${map.name}\`?`, { help: `write \`redirect ${map.name}[key]\`` }));
+    ctx.diagnostics.add(
+      messages.badMap(target.map.span, `to which entry of \`${map.name}\`?`, {
+        help: `write \`redirect ${map.name}[key]\``,
+      }),
+    );
     return [];
   }
   const key = checkValueAs(ctx, scope, target.key, U32);
@@ -398,7 +551,13 @@ function checkLog(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "log
   const parsed = parseFormat(format.value);
   const args = statement.args.map((a) => typed(ctx, checkValue(ctx, scope, a)));
   if ("error" in parsed) {
-    ctx.diagnostics.add(messages.badFormat(format.span, parsed.error, "numbers print with %u, %d, %x (64 bits: %llu), addresses with %pI4, %pI6c; a percent sign is %%"));
+    ctx.diagnostics.add(
+      messages.badFormat(
+        format.span,
+        parsed.error,
+        "numbers print with %u, %d, %x (64 bits: %llu), addresses with %pI4, %pI6c; a percent sign is %%",
+      ),
+    );
     return [];
   }
   if (format.value.includes("\0")) {
@@ -407,16 +566,28 @@ function checkLog(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "log
   }
   if (args.some((a) => a.kind === "error")) return [];
   if (parsed.conversions.length !== args.length || args.length > MOST_LOG_ARGS) {
-    ctx.diagnostics.add(messages.wrongCount(format.span, "this format", `${parsed.conversions.length} value${parsed.conversions.length === 1 ? "" : "s"} (at most ${MOST_LOG_ARGS})`, args.length));
+    ctx.diagnostics.add(
+      messages.wrongCount(
+        format.span,
+        "this format",
+        `${parsed.conversions.length} value${parsed.conversions.length === 1 ? "" : "s"} (at most ${MOST_LOG_ARGS})`,
+        args.length,
+      ),
+    );
     return [];
   }
   for (const [i, conversion] of parsed.conversions.entries()) {
     const arg = must(args[i], "an argument");
     if (accepts(conversion, arg.type)) continue;
     const better = conversionFor(arg.type);
-    ctx.diagnostics.add(messages.badFormat(arg.span, `\`${conversion.text}\` can't print a ${typeName(arg.type)}`, `write \`${better}\` in the format`));
+    ctx.diagnostics.add(
+      messages.badFormat(
+        arg.span,
+        `\`${conversion.text}\` can't print a ${typeName(arg.type)}`,
+        `write \`${better}\` in the format`,
+      ),
+    );
     return [];
   }
   return [{ kind: "log", format: format.value, args, span }];
 }
-

@@ -6,14 +6,14 @@ import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
 import { checkCondition, isConditional } from "./check-condition.ts";
-import { convert, fits, foldBinary, unify } from "./conversion.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
+import { convert, fits, foldBinary, unify } from "./conversion.ts";
+import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { fieldOf, findHeader, instanceAt } from "./headers.ts";
 import type { ArithmeticOp, HExpr, Instance, Local, MetaName, Place } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
-import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { type Binding, Scope } from "./scope.ts";
 import { BOOL, ERROR, elementsOf, IPV4, IPV6, isArithmetic, MAC, type Type, U32, U64, UNTYPED } from "./types.ts";
 
@@ -34,7 +34,7 @@ export function errorValue(span: Span): HExpr {
 /** Types an expression that is used as a value. */
 export function checkValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
   const { span } = expr;
-  if (isConditional(ctx, scope, expr)) {
+  if (isConditional(ctx, expr)) {
     return { kind: "condition", condition: checkCondition(ctx, scope, expr), type: BOOL, span };
   }
   switch (expr.kind) {
@@ -81,7 +81,12 @@ export function checkValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
 }
 
 /** Types an expression that must be a constant; null (with a diagnostic) when it isn't. `what` names it in the message. */
-export function checkConstant(ctx: Context, scope: Scope, expr: ast.Expr, what: string): (HExpr & { kind: "const" }) | null {
+export function checkConstant(
+  ctx: Context,
+  scope: Scope,
+  expr: ast.Expr,
+  what: string,
+): (HExpr & { kind: "const" }) | null {
   const value = checkValue(ctx, scope, expr);
   if (value.kind === "const") return value;
   if (value.kind !== "error") ctx.diagnostics.add(messages.notConstant(expr.span, what));
@@ -126,7 +131,8 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
       const raw = checkValue(ctx, Scope.global, given);
       ctx.busy.delete(decl);
       const value = decl.type === null ? raw : convert(ctx, raw, typeOf(ctx, decl.type));
-      if (value.kind !== "const" && value.kind !== "error") return fault(ctx, messages.notConstant(given.span, `the value of \`${name.text}\``));
+      if (value.kind !== "const" && value.kind !== "error")
+        return fault(ctx, messages.notConstant(given.span, `the value of \`${name.text}\``));
       return { ...value, span };
     }
     case "configDecl":
@@ -139,7 +145,11 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
       const first = header === null ? undefined : [...header.fields.keys()][0];
       return fault(
         ctx,
-        messages.notAValue(span, `the header \`${name.text}\``, first === undefined ? undefined : `name one of its fields: \`${name.text}.${first}\``),
+        messages.notAValue(
+          span,
+          `the header \`${name.text}\``,
+          first === undefined ? undefined : `name one of its fields: \`${name.text}.${first}\``,
+        ),
       );
     }
     default: {
@@ -149,7 +159,17 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
         constSetDecl: `test with it: \`x in ${name.text}\``,
         mapDecl: `read an entry: \`if let entry = ${name.text}[key] then …\``,
       };
-      return fault(ctx, messages.wrongKindOfName(name.text, span, DECLARATION_WORDS[decl.kind], "a value", decl.name.span, help[decl.kind]));
+      return fault(
+        ctx,
+        messages.wrongKindOfName(
+          name.text,
+          span,
+          DECLARATION_WORDS[decl.kind],
+          "a value",
+          decl.name.span,
+          help[decl.kind],
+        ),
+      );
     }
   }
 }
@@ -186,9 +206,13 @@ export function instanceNamed(ctx: Context, scope: Scope, expr: ast.Expr): Insta
     if (instance === null) {
       const most = header.instances.length;
       ctx.diagnostics.add(
-        messages.badHeader(expr.index.span, `a packet is read up to ${most} \`${header.name}\` header${most === 1 ? "" : "s"}`, {
-          label: `0 to ${most - 1}`,
-        }),
+        messages.badHeader(
+          expr.index.span,
+          `a packet is read up to ${most} \`${header.name}\` header${most === 1 ? "" : "s"}`,
+          {
+            label: `0 to ${most - 1}`,
+          },
+        ),
       );
     }
     return instance;
@@ -207,7 +231,8 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
     }
     return { kind: "meta", name: member.text as MetaName, type, span };
   }
-  if (object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner")) return fault(ctx, messages.notSupportedYet(span, "tunnel"));
+  if (object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner"))
+    return fault(ctx, messages.notSupportedYet(span, "tunnel"));
   const before = ctx.diagnostics.all.length;
   const instance = instanceNamed(ctx, scope, object);
   if (instance !== null) {
@@ -218,13 +243,21 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
   const value = checkValue(ctx, scope, object);
   if (value.kind === "error") return value;
   if (value.type.kind !== "struct") {
-    return fault(ctx, messages.typeMismatch(object.span, value.type, value.type, { help: "only headers, `meta` and structs have fields" }));
+    return fault(
+      ctx,
+      messages.typeMismatch(object.span, value.type, value.type, {
+        help: "only headers, `meta` and structs have fields",
+      }),
+    );
   }
   const index = value.type.fields.findIndex((f) => f.name === member.text);
   const field = value.type.fields[index];
   if (field === undefined) {
     const known = value.type.fields.map((f) => f.name);
-    return fault(ctx, messages.unknownField(value.type.name, member.text, member.span, known, nearest(member.text, known)));
+    return fault(
+      ctx,
+      messages.unknownField(value.type.name, member.text, member.span, known, nearest(member.text, known)),
+    );
   }
   if (value.kind === "place") {
     const place = memberPlace(value.place, value.type, index, field.type);
@@ -241,7 +274,8 @@ function memberPlace(place: Place, owner: Type, index: number, type: Type): Plac
 
 function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index" }): HExpr {
   const { object, span } = expr;
-  if (object.kind !== "name") return fault(ctx, messages.notAValue(span, "an element of this", "only maps have entries"));
+  if (object.kind !== "name")
+    return fault(ctx, messages.notAValue(span, "an element of this", "only maps have entries"));
   const before = ctx.diagnostics.all.length;
   const instance = instanceNamed(ctx, scope, object);
   if (instance !== null) {
@@ -251,16 +285,28 @@ function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index"
   if (decl === null || ctx.diagnostics.all.length > before) return errorValue(span);
   const map = mapOf(ctx, decl);
   if (map === null || map.role !== "map" || map.value === null) {
-    return fault(ctx, messages.wrongKindOfName(object.name.text, object.span, DECLARATION_WORDS[decl.kind], "a map", decl.name.span));
+    return fault(
+      ctx,
+      messages.wrongKindOfName(object.name.text, object.span, DECLARATION_WORDS[decl.kind], "a map", decl.name.span),
+    );
   }
   const index = checkValue(ctx, scope, expr.index);
   if (index.kind === "error") return index;
-  if (map.mapKind !== "array" && map.mapKind !== "percpu_array") return fault(ctx, messages.needsIfLet(span, map.name, textOfIndex(expr)));
+  if (map.mapKind !== "array" && map.mapKind !== "percpu_array")
+    return fault(ctx, messages.needsIfLet(span, map.name, textOfIndex(expr)));
   if (index.kind !== "const") return fault(ctx, messages.needsIfLet(span, map.name, textOfIndex(expr)));
   if (index.value >= BigInt(map.maxEntries)) {
-    return fault(ctx, messages.badMap(expr.index.span, `\`${map.name}\` has ${map.maxEntries} entries: 0 to ${map.maxEntries - 1}`));
+    return fault(
+      ctx,
+      messages.badMap(expr.index.span, `\`${map.name}\` has ${map.maxEntries} entries: 0 to ${map.maxEntries - 1}`),
+    );
   }
-  return { kind: "place", place: { kind: "element", map, index: index.value, offsetBytes: 0, type: map.value }, type: map.value, span };
+  return {
+    kind: "place",
+    place: { kind: "element", map, index: index.value, offsetBytes: 0, type: map.value },
+    type: map.value,
+    span,
+  };
 }
 
 function textOfIndex(expr: ast.Expr): string {
@@ -285,7 +331,14 @@ function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }
   const call = bindCall(ctx, scope, expr);
   if (call === null) return errorValue(span);
   if (call.fn.body.kind !== "expr") {
-    return fault(ctx, messages.notAValue(span, `\`${callee.text}\` has a body of statements: it`, "call it as a statement, or define it with `=`"));
+    return fault(
+      ctx,
+      messages.notAValue(
+        span,
+        `\`${callee.text}\` has a body of statements: it`,
+        "call it as a statement, or define it with `=`",
+      ),
+    );
   }
   const value = checkValue(ctx, call.scope, call.fn.body.value);
   return value.kind === "error" ? errorValue(span) : { ...value, span };
@@ -296,12 +349,18 @@ export function bindCall(
   ctx: Context,
   scope: Scope,
   expr: ast.Expr & { kind: "call" },
-): { readonly fn: ast.FnDecl; readonly scope: Scope; readonly lets: readonly { readonly local: Local; readonly value: HExpr }[] } | null {
+): {
+  readonly fn: ast.FnDecl;
+  readonly scope: Scope;
+  readonly lets: readonly { readonly local: Local; readonly value: HExpr }[];
+} | null {
   const { callee, span } = expr;
   const decl = ctx.find(callee.text, callee.span, ["random", "hash"]);
   if (decl === null) return null;
   if (decl.kind !== "fnDecl") {
-    ctx.diagnostics.add(messages.wrongKindOfName(callee.text, callee.span, DECLARATION_WORDS[decl.kind], "a function", decl.name.span));
+    ctx.diagnostics.add(
+      messages.wrongKindOfName(callee.text, callee.span, DECLARATION_WORDS[decl.kind], "a function", decl.name.span),
+    );
     return null;
   }
   if (scope.inlining.includes(decl)) {
@@ -309,7 +368,8 @@ export function bindCall(
     return null;
   }
   if (expr.args.length !== decl.params.length) {
-    const wanted = decl.params.length === 0 ? "nothing" : `${decl.params.length} value${decl.params.length === 1 ? "" : "s"}`;
+    const wanted =
+      decl.params.length === 0 ? "nothing" : `${decl.params.length} value${decl.params.length === 1 ? "" : "s"}`;
     ctx.diagnostics.add(messages.wrongCount(span, `\`${callee.text}\``, wanted, expr.args.length));
     return null;
   }
@@ -342,7 +402,10 @@ export function arithmetic(ctx: Context, op: ArithmeticOp, a: HExpr, b: HExpr, s
   for (const operand of [a, b]) {
     if (operand.type.kind === "ipv6") return fault(ctx, messages.notSupportedYet(operand.span, "wideArithmetic"));
     if (!isArithmetic(operand.type)) {
-      return fault(ctx, messages.badOperator(operand.span, op, operand.type, "it works on integers, IPv4 and MAC addresses"));
+      return fault(
+        ctx,
+        messages.badOperator(operand.span, op, operand.type, "it works on integers, IPv4 and MAC addresses"),
+      );
     }
   }
   if (a.kind === "const" && b.kind === "const" && a.type.kind === "untyped" && b.type.kind === "untyped") {
@@ -364,7 +427,12 @@ function checkCast(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "cast" }
   const value = checkValue(ctx, scope, expr.value);
   if (value.kind === "error" || target.kind === "error") return errorValue(expr.span);
   if (!isArithmetic(target) || !(isArithmetic(value.type) || value.type.kind === "bool")) {
-    return fault(ctx, messages.typeMismatch(expr.span, value.type, target, { help: "`as` changes between integers, IPv4 and MAC addresses" }));
+    return fault(
+      ctx,
+      messages.typeMismatch(expr.span, value.type, target, {
+        help: "`as` changes between integers, IPv4 and MAC addresses",
+      }),
+    );
   }
   if (value.kind === "const") {
     const bits = target.kind === "int" ? target.bits : target.kind === "mac" ? 48 : 32;
@@ -377,7 +445,16 @@ function checkStruct(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "struc
   const decl = ctx.find(expr.name.text, expr.name.span);
   if (decl === null) return errorValue(expr.span);
   if (decl.kind !== "structDecl") {
-    return fault(ctx, messages.wrongKindOfName(expr.name.text, expr.name.span, DECLARATION_WORDS[decl.kind], "a struct", decl.name.span));
+    return fault(
+      ctx,
+      messages.wrongKindOfName(
+        expr.name.text,
+        expr.name.span,
+        DECLARATION_WORDS[decl.kind],
+        "a struct",
+        decl.name.span,
+      ),
+    );
   }
   const type = typeOf(ctx, { kind: "namedType", name: expr.name, span: expr.name.span });
   if (type.kind !== "struct") return errorValue(expr.span);
@@ -386,7 +463,9 @@ function checkStruct(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "struc
     const field = type.fields.find((f) => f.name === init.name.text);
     if (field === undefined) {
       const known = type.fields.map((f) => f.name);
-      ctx.diagnostics.add(messages.unknownField(type.name, init.name.text, init.name.span, known, nearest(init.name.text, known)));
+      ctx.diagnostics.add(
+        messages.unknownField(type.name, init.name.text, init.name.span, known, nearest(init.name.text, known)),
+      );
       checkValue(ctx, scope, init.value);
     } else if (given.has(field.name)) {
       ctx.diagnostics.add(messages.badMap(init.name.span, `\`${field.name}\` is given twice`));
@@ -403,4 +482,3 @@ export function zero(type: Type, span: Span): HExpr {
   if (elements !== null) return { kind: "aggregate", elements: elements.map((e) => zero(e, span)), type, span };
   return { kind: "const", value: 0n, type, span };
 }
-

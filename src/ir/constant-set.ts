@@ -30,7 +30,12 @@ export function checkSet(ctx: Context, scope: Scope, expr: ast.Expr, type: Type)
 }
 
 /** The set of an arm's patterns; names of headers stand for the selector's values where the subject is a selector. */
-export function checkPatterns(ctx: Context, scope: Scope, patterns: readonly ast.Expr[], subject: HExpr): ConstantSet | null {
+export function checkPatterns(
+  ctx: Context,
+  scope: Scope,
+  patterns: readonly ast.Expr[],
+  subject: HExpr,
+): ConstantSet | null {
   const elements: ast.Expr[] = [];
   for (const pattern of patterns) elements.push(...(expand(ctx, scope, pattern) ?? []));
   if (elementsOf(subject.type) !== null) return tupleSet(ctx, scope, elements, subject.type);
@@ -49,7 +54,9 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
     const decl = ctx.names.get(expr.name.text);
     if (decl?.kind === "constSetDecl") {
       if (decl.source.kind === "file") {
-        ctx.diagnostics.add(messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"));
+        ctx.diagnostics.add(
+          messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
+        );
         return null;
       }
       if (decl.element?.kind !== "prefixType" && decl.element !== null) typeOf(ctx, decl.element);
@@ -65,7 +72,13 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
   return [expr];
 }
 
-function expandConst(ctx: Context, scope: Scope, decl: ast.ConstDecl | ast.ConstSetDecl, value: ast.Expr, use: Span): ast.Expr[] | null {
+function expandConst(
+  ctx: Context,
+  scope: Scope,
+  decl: ast.ConstDecl | ast.ConstSetDecl,
+  value: ast.Expr,
+  use: Span,
+): ast.Expr[] | null {
   if (ctx.busy.has(decl)) {
     ctx.diagnostics.add(messages.recursion(decl.name.text, use, "constant"));
     return null;
@@ -103,7 +116,13 @@ function flatten(value: HExpr): bigint[] | null {
   return all;
 }
 
-function rangeSet(ctx: Context, scope: Scope, elements: readonly ast.Expr[], type: Type, subject: HExpr | null): ConstantSet | null {
+function rangeSet(
+  ctx: Context,
+  scope: Scope,
+  elements: readonly ast.Expr[],
+  type: Type,
+  subject: HExpr | null,
+): ConstantSet | null {
   const written: (SetElement & { readonly span: Span })[] = [];
   for (const element of elements) {
     const one = elementOf(ctx, scope, element, type, subject);
@@ -111,7 +130,9 @@ function rangeSet(ctx: Context, scope: Scope, elements: readonly ast.Expr[], typ
     for (const e of one) written.push({ ...e, span: element.span });
   }
   const bits = scalarBits(type) ?? 64;
-  const sorted = written.map((e) => ({ ...rangeOf(e, bits), span: e.span })).sort((x, y) => (x.from < y.from ? -1 : x.from > y.from ? 1 : y.to > x.to ? 1 : -1));
+  const sorted = written
+    .map((e) => ({ ...rangeOf(e, bits), span: e.span }))
+    .sort((x, y) => (x.from < y.from ? -1 : x.from > y.from ? 1 : y.to > x.to ? 1 : -1));
   const merged: { from: bigint; to: bigint; span: Span }[] = [];
   for (const range of sorted) {
     const last = merged[merged.length - 1];
@@ -139,13 +160,18 @@ function rangeOf(element: SetElement, bits: number): NumberRange {
 function elementOf(ctx: Context, scope: Scope, expr: ast.Expr, type: Type, subject: HExpr | null): SetElement[] | null {
   if (expr.kind === "prefix") {
     if (type.kind !== expr.type) {
-      ctx.diagnostics.add(messages.typeMismatch(expr.span, { kind: expr.type }, type, { label: `an ${expr.type} prefix` }));
+      ctx.diagnostics.add(
+        messages.typeMismatch(expr.span, { kind: expr.type }, type, { label: `an ${expr.type} prefix` }),
+      );
       return null;
     }
     const bits = expr.type === "ipv4" ? 32 : 128;
     const free = (1n << BigInt(bits - expr.length)) - 1n;
     const value = expr.value & ~free;
-    if (value !== expr.value) ctx.diagnostics.add(messages.hostBits(expr.span, text(expr.span), `${addressText(value, expr.type)}/${expr.length}`));
+    if (value !== expr.value)
+      ctx.diagnostics.add(
+        messages.hostBits(expr.span, text(expr.span), `${addressText(value, expr.type)}/${expr.length}`),
+      );
     return [{ kind: "prefix", value, length: expr.length }];
   }
   if (expr.kind === "range") {
@@ -163,16 +189,22 @@ function elementOf(ctx: Context, scope: Scope, expr: ast.Expr, type: Type, subje
   }
   if (expr.kind === "name" && subject !== null && scope.find(expr.name.text) === null) {
     const header = findHeader(ctx, expr.name.text);
-    if (header !== null) return selectorValues(ctx, subject, header, expr.span)?.map((value) => ({ kind: "value", value })) ?? null;
+    if (header !== null)
+      return selectorValues(ctx, subject, header, expr.span)?.map((value) => ({ kind: "value", value })) ?? null;
     const decl = ctx.names.get(expr.name.text);
     if (decl !== undefined && decl.kind !== "constDecl") {
-      ctx.diagnostics.add(messages.wrongKindOfName(expr.name.text, expr.span, DECLARATION_WORDS[decl.kind], "a constant", decl.name.span));
+      ctx.diagnostics.add(
+        messages.wrongKindOfName(expr.name.text, expr.span, DECLARATION_WORDS[decl.kind], "a constant", decl.name.span),
+      );
       return null;
     }
   }
   const value = checkConstant(ctx, scope, expr, "an element of a set");
   if (value === null) return null;
-  const converted = value.type.kind === "untyped" && (type.kind === "ipv4" || type.kind === "mac") ? mismatch(ctx, value, type) : convert(ctx, value, type);
+  const converted =
+    value.type.kind === "untyped" && (type.kind === "ipv4" || type.kind === "mac")
+      ? mismatch(ctx, value, type)
+      : convert(ctx, value, type);
   return converted !== null && converted.kind === "const" ? [{ kind: "value", value: converted.value }] : null;
 }
 

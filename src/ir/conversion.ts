@@ -4,7 +4,7 @@
 import type { Context } from "./context.ts";
 import type { ArithmeticOp, HExpr } from "./hir.ts";
 import * as messages from "./messages.ts";
-import { elementsOf, ERROR, sameType, scalarBits, type Type } from "./types.ts";
+import { ERROR, elementsOf, sameType, scalarBits, type Type } from "./types.ts";
 
 /** True when the constant is a value of the type. */
 export function fits(value: bigint, type: Type): boolean {
@@ -66,7 +66,11 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
   };
   if (value.kind === "aggregate") {
     const targets = elementsOf(target);
-    if (targets === null || targets.length !== value.elements.length || target.kind !== "tuple" && value.type.kind !== "tuple") {
+    if (
+      targets === null ||
+      targets.length !== value.elements.length ||
+      (target.kind !== "tuple" && value.type.kind !== "tuple")
+    ) {
       return fail(messages.typeMismatch(value.span, value.type, target));
     }
     const elements = value.elements.map((e, i) => convert(ctx, e, targets[i] ?? ERROR));
@@ -75,7 +79,10 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
   }
   if (elementsOf(target) !== null) {
     const own = elementsOf(value.type);
-    const same = own !== null && own.length === elementsOf(target)?.length && own.every((t, i) => sameType(t, elementsOf(target)?.[i] ?? ERROR));
+    const same =
+      own !== null &&
+      own.length === elementsOf(target)?.length &&
+      own.every((t, i) => sameType(t, elementsOf(target)?.[i] ?? ERROR));
     return same ? { ...value, type: target } : fail(messages.typeMismatch(value.span, value.type, target));
   }
   const integer = target.kind === "int" || target.kind === "untyped";
@@ -88,7 +95,8 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
   }
   if (value.type.kind === "int" && integer) {
     if (value.kind === "const") {
-      if (!fits(value.value, target)) return fail(messages.doesNotFit(value.span, value.value, target, maxOfType(target)));
+      if (!fits(value.value, target))
+        return fail(messages.doesNotFit(value.span, value.value, target, maxOfType(target)));
       return { ...value, type: target };
     }
     if (maxOf(value) > maxOfType(target)) return fail(messages.mayNotFit(value.span, value.type, target));
@@ -101,7 +109,8 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
 export function unify(ctx: Context, a: HExpr, b: HExpr): { readonly a: HExpr; readonly b: HExpr } | null {
   if (a.kind === "error" || b.kind === "error") return null;
   if (sameType(a.type, b.type)) return { a, b };
-  const numeric = (t: Type): boolean => t.kind === "int" || t.kind === "ipv4" || t.kind === "mac" || t.kind === "untyped";
+  const numeric = (t: Type): boolean =>
+    t.kind === "int" || t.kind === "ipv4" || t.kind === "mac" || t.kind === "untyped";
   let type: Type;
   if (b.type.kind === "untyped" && numeric(a.type)) type = a.type;
   else if (a.type.kind === "untyped" && numeric(b.type)) type = b.type;

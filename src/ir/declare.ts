@@ -11,10 +11,17 @@ import type { GlobalSymbol, MapSymbol } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
-import { BUILTIN_TYPES, ERROR, scalarBits, type StructField, type Type, typeName, U64, U8 } from "./types.ts";
+import { BUILTIN_TYPES, ERROR, type StructField, scalarBits, type Type, typeName, U8, U64 } from "./types.ts";
 
 /** The kinds that `map` declares and this compiler builds. */
-const MAP_KINDS: ReadonlySet<string> = new Set(["hash", "array", "percpu_hash", "percpu_array", "lru_hash", "lru_percpu_hash"]);
+const MAP_KINDS: ReadonlySet<string> = new Set([
+  "hash",
+  "array",
+  "percpu_hash",
+  "percpu_array",
+  "lru_hash",
+  "lru_percpu_hash",
+]);
 /** The kernel refuses keys over this size. **Source:** Linux kernel/bpf/hashtab.c, htab_map_alloc_check (MAX_BPF_STACK). */
 const MOST_KEY_BYTES = 512;
 /** Entries of a counter whose keys are too many for an array. */
@@ -69,11 +76,15 @@ function namedType(ctx: Context, name: ast.Name): Type {
   if (builtin !== undefined) return builtin;
   if (decl === undefined) {
     const structs = [...ctx.names].filter(([, d]) => d.kind === "structDecl").map(([n]) => n);
-    ctx.diagnostics.add(messages.unknownName(name.text, name.span, nearest(name.text, [...BUILTIN_TYPES.keys(), ...structs])));
+    ctx.diagnostics.add(
+      messages.unknownName(name.text, name.span, nearest(name.text, [...BUILTIN_TYPES.keys(), ...structs])),
+    );
     return ERROR;
   }
   if (decl.kind !== "structDecl") {
-    ctx.diagnostics.add(messages.wrongKindOfName(name.text, name.span, DECLARATION_WORDS[decl.kind], "a type", decl.name.span));
+    ctx.diagnostics.add(
+      messages.wrongKindOfName(name.text, name.span, DECLARATION_WORDS[decl.kind], "a type", decl.name.span),
+    );
     return ERROR;
   }
   const known = ctx.structs.get(decl);
@@ -99,7 +110,8 @@ function structType(ctx: Context, decl: ast.StructDecl): Type {
     } else if (type.kind !== "error") fields.push({ name: field.name.text, type });
   }
   if (fields.length === 0) {
-    if (decl.fields.length === 0) ctx.diagnostics.add(messages.badSize(decl.name.span, `struct \`${decl.name.text}\` has no fields`));
+    if (decl.fields.length === 0)
+      ctx.diagnostics.add(messages.badSize(decl.name.span, `struct \`${decl.name.text}\` has no fields`));
     return ERROR;
   }
   return { kind: "struct", name: decl.name.text, fields };
@@ -141,7 +153,13 @@ function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
       }
       const attributes = attributesOf(ctx, decl.attributes);
       if (decl.size === null) {
-        ctx.diagnostics.add(messages.badSize(decl.name.span, `how many entries has \`${decl.name.text}\`?`, `write \`${decl.mapKind} ${decl.name.text}[64]\``));
+        ctx.diagnostics.add(
+          messages.badSize(
+            decl.name.span,
+            `how many entries has \`${decl.name.text}\`?`,
+            `write \`${decl.mapKind} ${decl.name.text}[64]\``,
+          ),
+        );
         return null;
       }
       const maxEntries = sizeOf(ctx, decl.size);
@@ -159,7 +177,17 @@ function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
 function makeTypedMap(ctx: Context, decl: ast.MapDecl): MapSymbol | null {
   const kind = decl.mapKind.text;
   if (!MAP_KINDS.has(kind)) {
-    const unbuilt = ["lpm_trie", "queue", "stack", "bloom_filter", "array_of_maps", "hash_of_maps", "ringbuf", "prog_array", "perf_event_array"];
+    const unbuilt = [
+      "lpm_trie",
+      "queue",
+      "stack",
+      "bloom_filter",
+      "array_of_maps",
+      "hash_of_maps",
+      "ringbuf",
+      "prog_array",
+      "perf_event_array",
+    ];
     if (unbuilt.includes(kind)) ctx.diagnostics.add(messages.notSupportedYet(decl.mapKind.span, "mapKind"));
     else ctx.diagnostics.add(messages.unknownName(kind, decl.mapKind.span, nearest(kind, MAP_KINDS)));
     return null;
@@ -168,7 +196,14 @@ function makeTypedMap(ctx: Context, decl: ast.MapDecl): MapSymbol | null {
   const dense = kind === "array" || kind === "percpu_array";
   const wanted = dense ? 1 : 2;
   if (decl.types.length !== wanted) {
-    ctx.diagnostics.add(messages.wrongCount(decl.mapKind.span, `\`${kind}\``, dense ? "one type, the value's" : "two types, the key's and the value's", decl.types.length));
+    ctx.diagnostics.add(
+      messages.wrongCount(
+        decl.mapKind.span,
+        `\`${kind}\``,
+        dense ? "one type, the value's" : "two types, the key's and the value's",
+        decl.types.length,
+      ),
+    );
     return null;
   }
   const [first, second] = decl.types;
@@ -178,7 +213,11 @@ function makeTypedMap(ctx: Context, decl: ast.MapDecl): MapSymbol | null {
   const maxEntries = sizeOf(ctx, decl.size);
   if (key === null || value.kind === "error" || maxEntries === null || attributes === null) return null;
   if (attributes.lru) {
-    ctx.diagnostics.add(messages.badMap(decl.name.span, "a map's kind says whether it is LRU", { help: "write `lru_hash` or `lru_percpu_hash` as its kind" }));
+    ctx.diagnostics.add(
+      messages.badMap(decl.name.span, "a map's kind says whether it is LRU", {
+        help: "write `lru_hash` or `lru_percpu_hash` as its kind",
+      }),
+    );
     return null;
   }
   return symbol(decl, kind as MapKind, "map", key, value, maxEntries, attributes);
@@ -202,7 +241,18 @@ function symbol(
   attributes: Attributes,
 ): MapSymbol {
   const flags = attributes.flags | mapKindInfo(mapKind).requiredFlags;
-  return { kind: "map", name: decl.name.text, mapKind, role, key, value, maxEntries, flags, pinned: attributes.pinned, span: decl.name.span };
+  return {
+    kind: "map",
+    name: decl.name.text,
+    mapKind,
+    role,
+    key,
+    value,
+    maxEntries,
+    flags,
+    pinned: attributes.pinned,
+    span: decl.name.span,
+  };
 }
 
 function attributesOf(ctx: Context, words: readonly ast.MapAttribute[]): Attributes | null {
@@ -232,7 +282,9 @@ function keyType(ctx: Context, expr: ast.TypeExpr): Type | null {
   if (type.kind === "error") return null;
   const { bytes } = layoutOf(type);
   if (bytes <= MOST_KEY_BYTES) return type;
-  ctx.diagnostics.add(messages.badSize(expr.span, `a key has up to ${MOST_KEY_BYTES} bytes, ${typeName(type)} has ${bytes}`));
+  ctx.diagnostics.add(
+    messages.badSize(expr.span, `a key has up to ${MOST_KEY_BYTES} bytes, ${typeName(type)} has ${bytes}`),
+  );
   return null;
 }
 
@@ -247,14 +299,22 @@ export function globalOf(ctx: Context, decl: ast.ConfigDecl | ast.VarDecl): Glob
   }
   const first = value?.kind === "const" ? value.value : 0n;
   const section = decl.kind === "configDecl" ? ".rodata" : first === 0n ? ".bss" : ".data";
-  const made: GlobalSymbol = { kind: "global", name: decl.name.text, type, section, value: first, span: decl.name.span };
+  const made: GlobalSymbol = {
+    kind: "global",
+    name: decl.name.text,
+    type,
+    section,
+    value: first,
+    span: decl.name.span,
+  };
   ctx.globals.set(decl, made);
   return made;
 }
 
 function scalarType(ctx: Context, type: Type, span: Span): Type {
   if (type.kind === "error" || scalarBits(type) !== null) return type;
-  ctx.diagnostics.add(messages.badSize(span, "a global is an integer, a bool or an address", "use a map of one entry for more"));
+  ctx.diagnostics.add(
+    messages.badSize(span, "a global is an integer, a bool or an address", "use a map of one entry for more"),
+  );
   return ERROR;
 }
-

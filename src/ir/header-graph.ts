@@ -1,7 +1,7 @@
 // The graph of header instances: which may come directly before which, what must be present when one is, and which fields
 // steer the reading of what follows. Read by presence analysis and by the parse plan.
 
-import type { Field, HCond, Header, HExpr, Instance } from "./hir.ts";
+import type { Field, HCond, HExpr, Header, Instance } from "./hir.ts";
 
 /** The instances one of which comes directly before `instance` (extension headers between them not counted); empty at the packet's start. */
 export function parentsOf(instance: Instance): readonly Instance[] {

@@ -10,11 +10,11 @@ import { checkCondition } from "./check-condition.ts";
 import { checkConstant, checkValue, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { typeOf } from "./declare.ts";
-import type { Field, Header, HExpr, Instance } from "./hir.ts";
+import type { Field, HExpr, Header, Instance } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
-import { type Type, U16, U32, U64, U8 } from "./types.ts";
+import { type Type, U8, U16, U32, U64 } from "./types.ts";
 
 /** Bounds that keep programs within what the verifier can follow; generous against every protocol known. */
 const MOST_FIXED_BYTES = 256;
@@ -36,7 +36,9 @@ export function fieldOf(ctx: Context, header: Header, name: ast.Name): Field | n
   const field = header.fields.get(name.text);
   if (field !== undefined) return field;
   const known = [...header.fields.keys()];
-  ctx.diagnostics.add(messages.unknownField(header.alias ?? header.name, name.text, name.span, known, nearest(name.text, known)));
+  ctx.diagnostics.add(
+    messages.unknownField(header.alias ?? header.name, name.text, name.span, known, nearest(name.text, known)),
+  );
   return null;
 }
 
@@ -48,25 +50,35 @@ export function selectorValues(ctx: Context, selector: HExpr, header: Header, sp
       const base = parent.extension ? parent.edges.map((e) => e.parent) : [parent];
       const values = header.edges.filter((e) => base.includes(e.parent)).flatMap((e) => e.values);
       if (values.length > 0) return [...new Set(values)].sort((a, b) => (a < b ? -1 : 1));
-      ctx.diagnostics.add(messages.badHeader(span, `\`${header.name}\` never follows \`${parent.alias ?? parent.name}\``));
+      ctx.diagnostics.add(
+        messages.badHeader(span, `\`${header.name}\` never follows \`${parent.alias ?? parent.name}\``),
+      );
       return null;
     }
   }
   ctx.diagnostics.add(
-    messages.notAValue(span, `the header \`${header.name}\``, "its name stands for a value only beside a field that tells the next header"),
+    messages.notAValue(
+      span,
+      `the header \`${header.name}\``,
+      "its name stands for a value only beside a field that tells the next header",
+    ),
   );
   return null;
 }
 
 /** Makes every header of the given declarations and joins them into the graph. */
-export function buildHeaders(ctx: Context, declarations: readonly { readonly decl: ast.HeaderDecl; readonly library: boolean }[]): void {
+export function buildHeaders(
+  ctx: Context,
+  declarations: readonly { readonly decl: ast.HeaderDecl; readonly library: boolean }[],
+): void {
   const withBody = declarations.filter((d) => d.decl.body !== null);
   for (const { decl, library } of withBody) ctx.headers.set(decl, makeHeader(ctx, decl, library));
   for (const { decl } of declarations) {
     const header = ctx.headers.get(decl) ?? headerToExtend(ctx, decl);
     if (header !== null) addEdges(ctx, header, decl);
   }
-  for (const { decl } of withBody) finishHeader(ctx, must(ctx.headers.get(decl), "a header"), must(decl.body, "a body"));
+  for (const { decl } of withBody)
+    finishHeader(ctx, must(ctx.headers.get(decl), "a header"), must(decl.body, "a body"));
 }
 
 function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
@@ -102,30 +114,62 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
   header.instances = Array.from({ length: depth }, (_, index) => ({ header, index }));
   header.self = { header, index: -1 };
   const selectors = new Set(body.next?.fields.map((f) => f.text) ?? []);
-  const summed = body.fields.some((f) => f.covers?.kind === "checksum" && f.covers.parts.some((p) => p.text === "header"));
+  const summed = body.fields.some(
+    (f) => f.covers?.kind === "checksum" && f.covers.parts.some((p) => p.text === "header"),
+  );
   let bit = 0;
   for (const written of body.fields) {
     const place = placeOf(ctx, written, bit);
     if (place === null) continue;
     const { width, type } = place;
     const covered = coverage(written, type, summed, selectors.has(written.name.text));
-    declareField(ctx, fields, { name: written.name.text, header, bitOffset: bit, bitWidth: width, type, covered, span: written.name.span });
+    declareField(ctx, fields, {
+      name: written.name.text,
+      header,
+      bitOffset: bit,
+      bitWidth: width,
+      type,
+      covered,
+      span: written.name.span,
+    });
     if (written.bits.length > 0 && written.bits.length !== width) {
-      ctx.diagnostics.add(messages.badHeader(written.name.span, `${written.bits.length} bits are named, but \`${written.name.text}\` has ${width}`));
+      ctx.diagnostics.add(
+        messages.badHeader(
+          written.name.span,
+          `${written.bits.length} bits are named, but \`${written.name.text}\` has ${width}`,
+        ),
+      );
     }
     for (const [i, name] of written.bits.entries()) {
-      if (i < width) declareField(ctx, fields, { name: name.text, header, bitOffset: bit + i, bitWidth: 1, type: U8, covered, span: name.span });
+      if (i < width)
+        declareField(ctx, fields, {
+          name: name.text,
+          header,
+          bitOffset: bit + i,
+          bitWidth: 1,
+          type: U8,
+          covered,
+          span: name.span,
+        });
     }
     bit += width;
   }
   if (bit % 8 !== 0) {
     ctx.diagnostics.add(
-      messages.badHeader(decl.name.span, `the fields of \`${decl.name.text}\` end inside a byte`, { label: `${bit} bits`, help: `add ${8 - (bit % 8)} reserved bits` }),
+      messages.badHeader(decl.name.span, `the fields of \`${decl.name.text}\` end inside a byte`, {
+        label: `${bit} bits`,
+        help: `add ${8 - (bit % 8)} reserved bits`,
+      }),
     );
   }
   header.fixedBytes = Math.ceil(bit / 8);
   if (header.fixedBytes > MOST_FIXED_BYTES) {
-    ctx.diagnostics.add(messages.badHeader(decl.name.span, `\`${decl.name.text}\` has ${header.fixedBytes} fixed bytes; up to ${MOST_FIXED_BYTES} can be read`));
+    ctx.diagnostics.add(
+      messages.badHeader(
+        decl.name.span,
+        `\`${decl.name.text}\` has ${header.fixedBytes} fixed bytes; up to ${MOST_FIXED_BYTES} can be read`,
+      ),
+    );
     header.fixedBytes = MOST_FIXED_BYTES;
   }
   return header;
@@ -155,12 +199,16 @@ function declareField(ctx: Context, fields: Map<string, Field>, field: Field): v
 }
 
 /** The width in bits and type of a field at bit `bit`; null after a fault. */
-function placeOf(ctx: Context, field: ast.HeaderField, bit: number): { readonly width: number; readonly type: Type } | null {
+function placeOf(
+  ctx: Context,
+  field: ast.HeaderField,
+  bit: number,
+): { readonly width: number; readonly type: Type } | null {
   if (field.width.kind === "bits") {
     const value = checkConstant(ctx, Scope.global, field.width.value, "a width");
     if (value === null) return null;
     const width = Number(value.value);
-    if (width < 1 || width > 64 || ((bit % 8) + width > 64)) {
+    if (width < 1 || width > 64 || (bit % 8) + width > 64) {
       ctx.diagnostics.add(messages.badHeader(field.width.value.span, "a field has 1 to 64 bits within eight bytes"));
       return null;
     }
@@ -169,11 +217,17 @@ function placeOf(ctx: Context, field: ast.HeaderField, bit: number): { readonly 
   const type = typeOf(ctx, field.width.type);
   if (type.kind === "error") return null;
   if (type.kind === "struct" || type.kind === "tuple" || type.kind === "bool") {
-    ctx.diagnostics.add(messages.badHeader(field.width.type.span, "a header's field is an integer, an address or bytes"));
+    ctx.diagnostics.add(
+      messages.badHeader(field.width.type.span, "a header's field is an integer, an address or bytes"),
+    );
     return null;
   }
   if (bit % 8 !== 0) {
-    ctx.diagnostics.add(messages.badHeader(field.name.span, `\`${field.name.text}\` starts inside a byte`, { help: "give its width in bits, such as `: 16`" }));
+    ctx.diagnostics.add(
+      messages.badHeader(field.name.span, `\`${field.name.text}\` starts inside a byte`, {
+        help: "give its width in bits, such as `: 16`",
+      }),
+    );
     return null;
   }
   return { width: layoutOf(type).bytes * 8, type };
@@ -192,7 +246,13 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
       continue;
     }
     if (edge.values.length === 0) {
-      ctx.diagnostics.add(messages.badHeader(edge.span, `at which value of \`${parent.name}\`'s selector does \`${header.name}\` follow?`, { help: `write it: \`on ${parent.name} 0x88b5\`` }));
+      ctx.diagnostics.add(
+        messages.badHeader(
+          edge.span,
+          `at which value of \`${parent.name}\`'s selector does \`${header.name}\` follow?`,
+          { help: `write it: \`on ${parent.name} 0x88b5\`` },
+        ),
+      );
       continue;
     }
     const values: bigint[] = [];
@@ -231,7 +291,11 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
         for (const edge of child.edges) {
           const wide = edge.values.find((v) => v >= 1n << BigInt(field.bitWidth));
           if (edge.parent === header && wide !== undefined) {
-            ctx.diagnostics.add(messages.badHeader(edge.span, `${wide} doesn't fit \`${header.name}.${field.name}\``, { label: `${field.bitWidth} bits` }));
+            ctx.diagnostics.add(
+              messages.badHeader(edge.span, `${wide} doesn't fit \`${header.name}.${field.name}\``, {
+                label: `${field.bitWidth} bits`,
+              }),
+            );
           }
         }
       }
@@ -252,7 +316,11 @@ function checkGraph(ctx: Context, header: Header): void {
   while (open.length > 0) {
     const parent = must(open.pop(), "a parent");
     if (parent === header) {
-      ctx.diagnostics.add(messages.badHeader(header.span, `\`${header.name}\` follows itself by way of others`, { help: "break the circle; a header that may repeat has a `depth`" }));
+      ctx.diagnostics.add(
+        messages.badHeader(header.span, `\`${header.name}\` follows itself by way of others`, {
+          help: "break the circle; a header that may repeat has a `depth`",
+        }),
+      );
       return;
     }
     if (seen.has(parent)) continue;
@@ -261,6 +329,10 @@ function checkGraph(ctx: Context, header: Header): void {
   }
   const self = header.edges.find((e) => e.parent === header);
   if (self !== undefined && header.instances.length === 1) {
-    ctx.diagnostics.add(messages.badHeader(self.span, `\`${header.name}\` may follow itself without end`, { help: "say how often: `depth 2` behind the places it hangs on" }));
+    ctx.diagnostics.add(
+      messages.badHeader(self.span, `\`${header.name}\` may follow itself without end`, {
+        help: "say how often: `depth 2` behind the places it hangs on",
+      }),
+    );
   }
 }

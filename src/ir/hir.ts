@@ -3,8 +3,8 @@
 // nothing of blocks, registers or bytes on the wire beyond a field's place in its header.
 
 import type { Span } from "../base/source.ts";
-import type { RunConfig } from "../bpf/object.ts";
 import type { MapKind } from "../bpf/maps.ts";
+import type { RunConfig } from "../bpf/object.ts";
 import type { Type } from "./types.ts";
 
 // -------------------------------------------------------------------------------------------------------------- headers
@@ -131,18 +131,18 @@ export type HExpr = { readonly type: Type; readonly span: Span } & (
 export type ArithmeticOp = "*" | "/" | "%" | "+" | "-" | "<<" | ">>" | "&" | "^" | "|";
 
 /** What `meta.` offers. */
-export type MetaName =
-  | "len"
-  | "ingress_ifindex"
-  | "rx_queue_index"
-  | "egress_ifindex"
-  | "cpu"
-  | "now";
+export type MetaName = "len" | "ingress_ifindex" | "rx_queue_index" | "egress_ifindex" | "cpu" | "now";
 
 /** A place in memory that outlives the packet: part of a map entry, of an array's constant element or of a global. */
 export type Place =
   | { readonly kind: "entry"; readonly entry: Entry; readonly offsetBytes: number; readonly type: Type }
-  | { readonly kind: "element"; readonly map: MapSymbol; readonly index: bigint; readonly offsetBytes: number; readonly type: Type }
+  | {
+      readonly kind: "element";
+      readonly map: MapSymbol;
+      readonly index: bigint;
+      readonly offsetBytes: number;
+      readonly type: Type;
+    }
   | { readonly kind: "global"; readonly symbol: GlobalSymbol; readonly type: Type };
 
 /** A condition. Comparisons on fields of absent headers are false. */
@@ -153,7 +153,13 @@ export type HCond =
   /** Two values of one type. Ordering only on ordered types. */
   | { readonly kind: "compare"; readonly op: CompareOp; readonly a: HExpr; readonly b: HExpr; readonly span: Span }
   /** A value in a constant set, or with `negated` present and not in it. */
-  | { readonly kind: "inSet"; readonly value: HExpr; readonly set: ConstantSet; readonly negated: boolean; readonly span: Span }
+  | {
+      readonly kind: "inSet";
+      readonly value: HExpr;
+      readonly set: ConstantSet;
+      readonly negated: boolean;
+      readonly span: Span;
+    }
   /** A key in a set that is a map. */
   | { readonly kind: "inMap"; readonly key: HExpr; readonly map: MapSymbol; readonly span: Span }
   /** A bool or one-bit value that isn't zero. */
@@ -188,24 +194,76 @@ export type VerdictName = "pass" | "drop" | "tx" | "aborted";
 
 /** A typed statement. */
 export type HStmt =
-  | { readonly kind: "if"; readonly condition: HCond; readonly then: readonly HStmt[]; readonly else: readonly HStmt[]; readonly span: Span }
-  | { readonly kind: "ifLet"; readonly entry: Entry; readonly key: HExpr; readonly then: readonly HStmt[]; readonly else: readonly HStmt[]; readonly span: Span }
-  | { readonly kind: "switch"; readonly subject: HExpr; readonly arms: readonly { readonly set: ConstantSet; readonly body: readonly HStmt[]; readonly span: Span }[]; readonly else: readonly HStmt[]; readonly span: Span }
-  | { readonly kind: "for"; readonly local: Local; readonly from: bigint; readonly to: bigint; readonly body: readonly HStmt[]; readonly span: Span }
+  | {
+      readonly kind: "if";
+      readonly condition: HCond;
+      readonly then: readonly HStmt[];
+      readonly else: readonly HStmt[];
+      readonly span: Span;
+    }
+  | {
+      readonly kind: "ifLet";
+      readonly entry: Entry;
+      readonly key: HExpr;
+      readonly then: readonly HStmt[];
+      readonly else: readonly HStmt[];
+      readonly span: Span;
+    }
+  | {
+      readonly kind: "switch";
+      readonly subject: HExpr;
+      readonly arms: readonly { readonly set: ConstantSet; readonly body: readonly HStmt[]; readonly span: Span }[];
+      readonly else: readonly HStmt[];
+      readonly span: Span;
+    }
+  | {
+      readonly kind: "for";
+      readonly local: Local;
+      readonly from: bigint;
+      readonly to: bigint;
+      readonly body: readonly HStmt[];
+      readonly span: Span;
+    }
   | { readonly kind: "let"; readonly local: Local; readonly value: HExpr; readonly span: Span }
-  | { readonly kind: "setField"; readonly instance: Instance; readonly field: Field; readonly value: HExpr; readonly span: Span }
-  | { readonly kind: "swap"; readonly instanceA: Instance; readonly a: Field; readonly instanceB: Instance; readonly b: Field; readonly span: Span }
+  | {
+      readonly kind: "setField";
+      readonly instance: Instance;
+      readonly field: Field;
+      readonly value: HExpr;
+      readonly span: Span;
+    }
+  | {
+      readonly kind: "swap";
+      readonly instanceA: Instance;
+      readonly a: Field;
+      readonly instanceB: Instance;
+      readonly b: Field;
+      readonly span: Span;
+    }
   | { readonly kind: "store"; readonly place: Place; readonly value: HExpr; readonly span: Span }
   /** `place += value`, atomic unless the place is this CPU's own; a subtraction adds the negative. */
   | { readonly kind: "add"; readonly place: Place; readonly value: HExpr; readonly span: Span }
   /** `m[k] = v` and `insert s k` (value null). */
-  | { readonly kind: "mapUpdate"; readonly map: MapSymbol; readonly key: HExpr; readonly value: HExpr | null; readonly orElse: VerdictName | null; readonly span: Span }
+  | {
+      readonly kind: "mapUpdate";
+      readonly map: MapSymbol;
+      readonly key: HExpr;
+      readonly value: HExpr | null;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
   | { readonly kind: "mapDelete"; readonly map: MapSymbol; readonly key: HExpr; readonly span: Span }
   | { readonly kind: "count"; readonly map: MapSymbol; readonly key: HExpr | null; readonly span: Span }
   | { readonly kind: "log"; readonly format: string; readonly args: readonly HExpr[]; readonly span: Span }
   | { readonly kind: "verdict"; readonly verdict: VerdictName; readonly span: Span }
   /** key null: the packet's receive queue. `orElse` null: the program's default. */
-  | { readonly kind: "redirect"; readonly map: MapSymbol; readonly key: HExpr | null; readonly orElse: VerdictName | null; readonly span: Span };
+  | {
+      readonly kind: "redirect";
+      readonly map: MapSymbol;
+      readonly key: HExpr | null;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    };
 
 /** One program, typed. */
 export interface HProgram {

@@ -60,40 +60,127 @@ export type CtxField = "data" | "data_end" | "data_meta" | "ingress_ifindex" | "
 
 /** Instructions: those with `id` define that value. */
 export type IrInsn =
-  | { readonly op: "const"; readonly id: ValueId; readonly type: IntType; readonly value: bigint; readonly origin: Origin }
+  | {
+      readonly op: "const";
+      readonly id: ValueId;
+      readonly type: IntType;
+      readonly value: bigint;
+      readonly origin: Origin;
+    }
   | { readonly op: "undef"; readonly id: ValueId; readonly type: IrType; readonly origin: Origin }
-  | { readonly op: "binary"; readonly kind: BinaryKind; readonly id: ValueId; readonly type: IntType; readonly a: ValueId; readonly b: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "binary";
+      readonly kind: BinaryKind;
+      readonly id: ValueId;
+      readonly type: IntType;
+      readonly a: ValueId;
+      readonly b: ValueId;
+      readonly origin: Origin;
+    }
   /** Reverses the low `bytes` bytes of `a` and zeroes those above (2, 4: i32; 8: i64). */
-  | { readonly op: "bswap"; readonly id: ValueId; readonly type: IntType; readonly bytes: 2 | 4 | 8; readonly a: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "bswap";
+      readonly id: ValueId;
+      readonly type: IntType;
+      readonly bytes: 2 | 4 | 8;
+      readonly a: ValueId;
+      readonly origin: Origin;
+    }
   /** i32 to i64, zero-extending. */
   | { readonly op: "zext"; readonly id: ValueId; readonly type: "i64"; readonly a: ValueId; readonly origin: Origin }
   /** i64 to i32, the low 32 bits. */
   | { readonly op: "trunc"; readonly id: ValueId; readonly type: "i32"; readonly a: ValueId; readonly origin: Origin }
   /** Reads a context field: data gives "pkt", data_end gives "end", the others i32. */
-  | { readonly op: "ctxLoad"; readonly id: ValueId; readonly type: IrType; readonly ctx: ValueId; readonly field: CtxField; readonly origin: Origin }
+  | {
+      readonly op: "ctxLoad";
+      readonly id: ValueId;
+      readonly type: IrType;
+      readonly ctx: ValueId;
+      readonly field: CtxField;
+      readonly origin: Origin;
+    }
   /** `base` + a constant; same type as base (pkt or mem). */
-  | { readonly op: "offset"; readonly id: ValueId; readonly type: "pkt" | "mem"; readonly base: ValueId; readonly bytes: number; readonly origin: Origin }
+  | {
+      readonly op: "offset";
+      readonly id: ValueId;
+      readonly type: "pkt" | "mem";
+      readonly base: ValueId;
+      readonly bytes: number;
+      readonly origin: Origin;
+    }
   /** `base` + a variable i64, whose range the lowering keeps below 2^15 for packets; same type as base. */
-  | { readonly op: "index"; readonly id: ValueId; readonly type: "pkt" | "mem"; readonly base: ValueId; readonly index: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "index";
+      readonly id: ValueId;
+      readonly type: "pkt" | "mem";
+      readonly base: ValueId;
+      readonly index: ValueId;
+      readonly origin: Origin;
+    }
   /** The `width` bytes at base + offset. */
-  | { readonly op: "load"; readonly id: ValueId; readonly type: IntType; readonly space: Space; readonly width: 1 | 2 | 4 | 8; readonly base: ValueId; readonly offset: number; readonly origin: Origin }
+  | {
+      readonly op: "load";
+      readonly id: ValueId;
+      readonly type: IntType;
+      readonly space: Space;
+      readonly width: 1 | 2 | 4 | 8;
+      readonly base: ValueId;
+      readonly offset: number;
+      readonly origin: Origin;
+    }
   /** Writes the low `width` bytes of value at base + offset. */
-  | { readonly op: "store"; readonly space: Space; readonly width: 1 | 2 | 4 | 8; readonly base: ValueId; readonly offset: number; readonly value: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "store";
+      readonly space: Space;
+      readonly width: 1 | 2 | 4 | 8;
+      readonly base: ValueId;
+      readonly offset: number;
+      readonly value: ValueId;
+      readonly origin: Origin;
+    }
   /** Adds atomically to the 4- or 8-byte place at base + offset; the old value is not fetched. */
-  | { readonly op: "atomicAdd"; readonly width: 4 | 8; readonly base: ValueId; readonly offset: number; readonly value: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "atomicAdd";
+      readonly width: 4 | 8;
+      readonly base: ValueId;
+      readonly offset: number;
+      readonly value: ValueId;
+      readonly origin: Origin;
+    }
   /** The bytes between two packet places: `to` (an "end" or "pkt") minus `from` (a "pkt"). */
-  | { readonly op: "distance"; readonly id: ValueId; readonly type: "i64"; readonly from: ValueId; readonly to: ValueId; readonly origin: Origin }
+  | {
+      readonly op: "distance";
+      readonly id: ValueId;
+      readonly type: "i64";
+      readonly from: ValueId;
+      readonly to: ValueId;
+      readonly origin: Origin;
+    }
   /** The address of a stack slot. */
   | { readonly op: "slot"; readonly id: ValueId; readonly type: "mem"; readonly slot: number; readonly origin: Origin }
   /** The handle of a map. */
   | { readonly op: "map"; readonly id: ValueId; readonly type: "map"; readonly map: string; readonly origin: Origin }
   /** The address of a byte of a global data section. */
-  | { readonly op: "global"; readonly id: ValueId; readonly type: "mem"; readonly section: ".rodata" | ".data" | ".bss"; readonly offsetBytes: number; readonly origin: Origin }
+  | {
+      readonly op: "global";
+      readonly id: ValueId;
+      readonly type: "mem";
+      readonly section: ".rodata" | ".data" | ".bss";
+      readonly offsetBytes: number;
+      readonly origin: Origin;
+    }
   /**
    * Calls a helper (a name of the helper table, without `bpf_`) with up to five arguments. `type` is the result's: "maybe"
    * for map_lookup_elem, i64 otherwise; `id` is always defined, though often unused.
    */
-  | { readonly op: "call"; readonly id: ValueId; readonly type: "i64" | "maybe"; readonly helper: string; readonly args: readonly ValueId[]; readonly origin: Origin };
+  | {
+      readonly op: "call";
+      readonly id: ValueId;
+      readonly type: "i64" | "maybe";
+      readonly helper: string;
+      readonly args: readonly ValueId[];
+      readonly origin: Origin;
+    };
 
 /** A jump to `target` with the values of its parameters. */
 export interface Edge {
@@ -108,13 +195,43 @@ export type Compare = "eq" | "ne" | "ult" | "ule" | "ugt" | "uge" | "slt" | "sle
 export type Terminator =
   | { readonly op: "jump"; readonly edge: Edge; readonly origin: Origin }
   /** Compares two integers of the same type (`type`). */
-  | { readonly op: "branch"; readonly compare: Compare; readonly type: IntType; readonly a: ValueId; readonly b: ValueId; readonly then: Edge; readonly else: Edge; readonly origin: Origin }
+  | {
+      readonly op: "branch";
+      readonly compare: Compare;
+      readonly type: IntType;
+      readonly a: ValueId;
+      readonly b: ValueId;
+      readonly then: Edge;
+      readonly else: Edge;
+      readonly origin: Origin;
+    }
   /** Goes to the case whose value equals `value` (cases are distinct), else to `default`. Becomes a search tree in select. */
-  | { readonly op: "switch"; readonly type: IntType; readonly value: ValueId; readonly cases: readonly { readonly value: bigint; readonly edge: Edge }[]; readonly default: Edge; readonly origin: Origin }
+  | {
+      readonly op: "switch";
+      readonly type: IntType;
+      readonly value: ValueId;
+      readonly cases: readonly { readonly value: bigint; readonly edge: Edge }[];
+      readonly default: Edge;
+      readonly origin: Origin;
+    }
   /** ok where base + bytes <= end: the packet's bytes [base, base + bytes) may then be touched. */
-  | { readonly op: "packetGuard"; readonly base: ValueId; readonly end: ValueId; readonly bytes: number; readonly ok: Edge; readonly fail: Edge; readonly origin: Origin }
+  | {
+      readonly op: "packetGuard";
+      readonly base: ValueId;
+      readonly end: ValueId;
+      readonly bytes: number;
+      readonly ok: Edge;
+      readonly fail: Edge;
+      readonly origin: Origin;
+    }
   /** ok where the "maybe" pointer is not null: it may then be used as a base. */
-  | { readonly op: "nullGuard"; readonly value: ValueId; readonly ok: Edge; readonly fail: Edge; readonly origin: Origin }
+  | {
+      readonly op: "nullGuard";
+      readonly value: ValueId;
+      readonly ok: Edge;
+      readonly fail: Edge;
+      readonly origin: Origin;
+    }
   /** Ends the program with an XDP verdict (i32 or i64; a call's i64 result may be returned as it is). */
   | { readonly op: "return"; readonly value: ValueId; readonly origin: Origin };
 

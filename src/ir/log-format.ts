@@ -10,11 +10,16 @@ export interface Conversion {
   /** Where it starts in the format. */
   readonly at: number;
   /** `number` takes up to `bits` bits by value; the others take an address's bytes by pointer. */
-  readonly takes: { readonly kind: "number"; readonly bits: 32 | 64 } | { readonly kind: "ipv4" } | { readonly kind: "ipv6" };
+  readonly takes:
+    | { readonly kind: "number"; readonly bits: 32 | 64 }
+    | { readonly kind: "ipv4" }
+    | { readonly kind: "ipv6" };
 }
 
 /** The conversions of a format in order, or what is wrong with it. */
-export function parseFormat(format: string): { readonly conversions: readonly Conversion[] } | { readonly error: string; readonly at: number } {
+export function parseFormat(
+  format: string,
+): { readonly conversions: readonly Conversion[] } | { readonly error: string; readonly at: number } {
   const conversions: Conversion[] = [];
   for (let i = format.indexOf("%"); i !== -1; i = format.indexOf("%", i)) {
     if (format[i + 1] === "%") {
@@ -22,7 +27,8 @@ export function parseFormat(format: string): { readonly conversions: readonly Co
       continue;
     }
     const match = /^%(?:[0 +-]?\d*(ll|l)?[diuxX]|p[iI]4|p[iI]6c?)/.exec(format.slice(i));
-    if (match === null) return { error: `\`${format.slice(i, i + 3)}\` is no conversion that the kernel prints`, at: i };
+    if (match === null)
+      return { error: `\`${format.slice(i, i + 3)}\` is no conversion that the kernel prints`, at: i };
     const text = match[0];
     if (text.includes("p")) conversions.push({ text, at: i, takes: { kind: text.includes("4") ? "ipv4" : "ipv6" } });
     else conversions.push({ text, at: i, takes: { kind: "number", bits: match[1] === undefined ? 32 : 64 } });

@@ -28,17 +28,33 @@ export function unknownName(name: string, span: Span, suggestion: string | null)
   });
 }
 
-export function unknownField(owner: string, field: string, span: Span, known: readonly string[], near: string | null): Diagnostic {
+export function unknownField(
+  owner: string,
+  field: string,
+  span: Span,
+  known: readonly string[],
+  near: string | null,
+): Diagnostic {
   return errorAt(span, "X0203", `\`${owner}\` has no field \`${field}\``, {
     label: "no such field",
     notes: [`its fields are ${known.join(", ")}`],
     ...(near === null
       ? {}
-      : { help: `did you mean \`${near}\`?`, fix: { title: `change to \`${near}\``, edits: [{ span, newText: near }] } }),
+      : {
+          help: `did you mean \`${near}\`?`,
+          fix: { title: `change to \`${near}\``, edits: [{ span, newText: near }] },
+        }),
   });
 }
 
-export function wrongKindOfName(name: string, span: Span, is: string, wanted: string, declared: Span | null, help?: string): Diagnostic {
+export function wrongKindOfName(
+  name: string,
+  span: Span,
+  is: string,
+  wanted: string,
+  declared: Span | null,
+  help?: string,
+): Diagnostic {
   return errorAt(span, "X0204", `\`${name}\` is ${is}, but ${wanted} is needed here`, {
     label: `${is}`,
     secondary: declared === null ? [] : [{ span: declared, text: "declared here" }],
@@ -104,7 +120,10 @@ export function mayNotFit(span: Span, found: Type, target: Type): Diagnostic {
   return errorAt(span, "X0303", `${article(found)} may not fit ${article(target)}`, {
     label: `${typeName(found)}, up to ${typeName(target) === "u8" ? "more than 255" : "more than it holds"}`,
     help: `write \`${textOf(span)} as ${typeName(target)}\` to keep the low bits`,
-    fix: { title: `cut to ${typeName(target)}`, edits: [{ span, newText: `(${textOf(span)}) as ${typeName(target)}` }] },
+    fix: {
+      title: `cut to ${typeName(target)}`,
+      edits: [{ span, newText: `(${textOf(span)}) as ${typeName(target)}` }],
+    },
   });
 }
 
@@ -170,7 +189,7 @@ export function mayBeAbsent(span: Span, name: string): Diagnostic {
 export function isAbsent(span: Span, name: string): Diagnostic {
   return errorAt(span, "X0402", `${name} is always absent here`, {
     label: "what was tested before excludes it",
-    help: "move it to where the header is present",
+    help: `move it to where \`if ${name} then …\` holds`,
   });
 }
 
@@ -224,10 +243,15 @@ export function needsKernel(
   floor: string,
   reason: { readonly kernel: string; readonly what: string; readonly source: string },
 ): Diagnostic {
-  return errorAt(span, "X0605", `program \`${program}\` needs Linux ${reason.kernel} for ${reason.what}, but is to run on ${floor}`, {
-    label: `not before Linux ${reason.kernel}`,
-    notes: [`source of the fact: ${reason.source}`],
-  });
+  return errorAt(
+    span,
+    "X0605",
+    `program \`${program}\` needs Linux ${reason.kernel} for ${reason.what}, but is to run on ${floor}`,
+    {
+      label: `not before Linux ${reason.kernel}`,
+      notes: [`source of the fact: ${reason.source}`],
+    },
+  );
 }
 
 // ----------------------------------------------------------------------------------------------------- not supported yet

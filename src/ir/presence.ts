@@ -2,9 +2,9 @@
 // comparison belongs to a header that is there. Walks the typed statements with what is known at each point; gives
 // diagnostics only. Knows no protocol: what follows from what comes from the header graph.
 
+import type { Context } from "./context.ts";
 import { type HeaderGraph, parentsOf, steers, visitValue } from "./header-graph.ts";
 import { type HCond, type HExpr, type HProgram, type HStmt, type Instance, instanceName } from "./hir.ts";
-import type { Context } from "./context.ts";
 import * as messages from "./messages.ts";
 
 /** What is known at a point: which headers are there and which aren't. */
@@ -13,11 +13,13 @@ interface Facts {
   readonly absent: ReadonlySet<Instance>;
 }
 
-const NOTHING: Facts = { present: new Set(), absent: new Set() };
-
-/** Checks a program; faults go to ctx.diagnostics. */
+/**
+ * Checks a program; faults go to ctx.diagnostics. The header that begins the packet needs no proof: a frame too short to hold it
+ * isn't Ethernet at all, and the lowering ends the program with its default where one turns up.
+ */
 export function checkPresence(ctx: Context, program: HProgram, graph: HeaderGraph): void {
-  new Presence(ctx, graph).statements(program.body, NOTHING);
+  const start = graph.instances.filter((i) => i.header.edges.length === 0);
+  new Presence(ctx, graph).statements(program.body, { present: new Set(start), absent: new Set() });
 }
 
 class Presence {
@@ -129,7 +131,14 @@ class Presence {
       default: {
         // A comparison that holds proves the headers whose fields it reads.
         const read = new Set<Instance>();
-        const values = condition.kind === "compare" ? [condition.a, condition.b] : condition.kind === "inMap" ? [condition.key] : condition.kind === "inSet" || condition.kind === "truth" ? [condition.value] : [];
+        const values =
+          condition.kind === "compare"
+            ? [condition.a, condition.b]
+            : condition.kind === "inMap"
+              ? [condition.key]
+              : condition.kind === "inSet" || condition.kind === "truth"
+                ? [condition.value]
+                : [];
         for (const value of values) visitValue(value, (instance) => read.add(instance));
         return [this.#with(facts, read), facts];
       }
@@ -217,7 +226,9 @@ class Presence {
     if (this.#told.has(key)) return;
     this.#told.add(key);
     const name = instanceName(instance);
-    this.#ctx.diagnostics.add(facts.absent.has(instance) ? messages.isAbsent(span, name) : messages.mayBeAbsent(span, name));
+    this.#ctx.diagnostics.add(
+      facts.absent.has(instance) ? messages.isAbsent(span, name) : messages.mayBeAbsent(span, name),
+    );
   }
 }
 
@@ -256,4 +267,3 @@ export function bodiesOf(statement: HStmt): (readonly HStmt[])[] {
       return [];
   }
 }
-

@@ -2,7 +2,7 @@
 // with the code it belongs to. Declarations of the file are not here but in the context.
 
 import type * as ast from "../parser/ast.ts";
-import type { Entry, Header, HExpr, Local } from "./hir.ts";
+import type { Entry, HExpr, Header, Local } from "./hir.ts";
 
 /** What a name inside a program stands for. */
 export type Binding =
@@ -20,7 +20,12 @@ export class Scope {
   /** The functions being inlined around this place, outermost first. */
   readonly inlining: readonly ast.FnDecl[];
 
-  private constructor(parent: Scope | null, names: ReadonlyMap<string, Binding>, self: Header | null, inlining: readonly ast.FnDecl[]) {
+  private constructor(
+    parent: Scope | null,
+    names: ReadonlyMap<string, Binding>,
+    self: Header | null,
+    inlining: readonly ast.FnDecl[],
+  ) {
     this.#parent = parent;
     this.#names = names;
     this.self = self;

@@ -13,7 +13,14 @@ import { lookup } from "./map-access.ts";
 import { headerOf, readStage } from "./read-packet.ts";
 import { isPieces, numberOf, type Piece, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
 
-const COMPARE: Readonly<Record<CompareOp, Compare>> = { "==": "eq", "!=": "ne", "<": "ult", "<=": "ule", ">": "ugt", ">=": "uge" };
+const COMPARE: Readonly<Record<CompareOp, Compare>> = {
+  "==": "eq",
+  "!=": "ne",
+  "<": "ult",
+  "<=": "ule",
+  ">": "ugt",
+  ">=": "uge",
+};
 
 /** Sets of up to this many elements are tested one by one, as they were written; longer ones by a search tree. */
 const FEW = 4;
@@ -67,7 +74,12 @@ function lowerJunction(l: Lowering, condition: HCond & { kind: "and" | "or" }, y
   return condition.kind === "and" ? { whenTrue: late, whenFalse: stopped } : { whenTrue: stopped, whenFalse: late };
 }
 
-function lowerTest(l: Lowering, condition: Exclude<HCond, { kind: "and" | "or" | "not" }>, yes: BlockId, no: BlockId): void {
+function lowerTest(
+  l: Lowering,
+  condition: Exclude<HCond, { kind: "and" | "or" | "not" }>,
+  yes: BlockId,
+  no: BlockId,
+): void {
   const { builder } = l;
   const [toYes, toNo] = [edge(yes), edge(no)];
   switch (condition.kind) {
@@ -173,7 +185,14 @@ function equalValues(l: Lowering, a: Value, b: Value, type: Type, same: BlockId,
       );
     }
     const x = numberOf(l, a, type);
-    return l.builder.branch("eq", l.builder.typeOf(x) === "i64" ? "i64" : "i32", x, numberOf(l, b, type), edge(same), edge(differ));
+    return l.builder.branch(
+      "eq",
+      l.builder.typeOf(x) === "i64" ? "i64" : "i32",
+      x,
+      numberOf(l, b, type),
+      edge(same),
+      edge(differ),
+    );
   }
   if (a.kind !== "aggregate" || b.kind !== "aggregate") return;
   for (const [i, element] of elements.entries()) {
@@ -186,7 +205,9 @@ function equalValues(l: Lowering, a: Value, b: Value, type: Type, same: BlockId,
 /** Ordering of 128 bits: by the high half, and by the low half where those are equal. */
 function orderIpv6(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId, no: BlockId): void {
   const { builder } = l;
-  const [high, low] = samePieces(l, a, b, 8).map(([x, y]) => [builder.bswap(8, x.value), builder.bswap(8, y.value)] as const);
+  const [high, low] = samePieces(l, a, b, 8).map(
+    ([x, y]) => [builder.bswap(8, x.value), builder.bswap(8, y.value)] as const,
+  );
   const [ah, bh] = must(high, "the high half");
   const [al, bl] = must(low, "the low half");
   const tie = l.block();
@@ -257,7 +278,8 @@ function prefixOfPieces(l: Lowering, value: HExpr, prefix: bigint, mask: bigint,
   const bytes = layoutOf(value.type).bytes;
   let at = 0;
   for (const piece of widen(l, lowerPieces(l, value, 4), pieceSizes(bytes, 4))) {
-    const part = (v: bigint): bigint => swapBytes((v >> BigInt(8 * (bytes - at - piece.bytes))) & ((1n << BigInt(8 * piece.bytes)) - 1n), piece.bytes);
+    const part = (v: bigint): bigint =>
+      swapBytes((v >> BigInt(8 * (bytes - at - piece.bytes))) & ((1n << BigInt(8 * piece.bytes)) - 1n), piece.bytes);
     const pieceMask = part(mask);
     if (pieceMask === 0n) break;
     const masked = builder.binary("and", "i32", piece.value, l.i32(pieceMask));
@@ -270,7 +292,14 @@ function prefixOfPieces(l: Lowering, value: HExpr, prefix: bigint, mask: bigint,
 }
 
 /** Binary search over disjoint ascending ranges: the last that begins at or below the value is the only one that can hold it. */
-function searchTree(l: Lowering, value: ValueId, type: IntType, ranges: readonly NumberRange[], yes: BlockId, no: BlockId): void {
+function searchTree(
+  l: Lowering,
+  value: ValueId,
+  type: IntType,
+  ranges: readonly NumberRange[],
+  yes: BlockId,
+  no: BlockId,
+): void {
   const { builder } = l;
   const constant = (v: bigint): ValueId => builder.constant(type, v);
   const open = [{ block: null as BlockId | null, from: 0, to: ranges.length, min: 0n }];
@@ -292,7 +321,10 @@ function searchTree(l: Lowering, value: ValueId, type: IntType, ranges: readonly
     const start = must(ranges[middle], "a range").from;
     const [below, above] = [l.block(), l.block()];
     builder.branch("ult", type, value, constant(start), edge(below), edge(above));
-    open.push({ block: above, from: middle, to: part.to, min: start }, { block: below, from: part.from, to: middle, min: part.min });
+    open.push(
+      { block: above, from: middle, to: part.to, min: start },
+      { block: below, from: part.from, to: middle, min: part.min },
+    );
   }
 }
 

@@ -68,7 +68,12 @@ export class DataPool {
     });
   }
 
-  #append(section: SectionName, bytes: Uint8Array, align: number, variable: (offsetBytes: number) => DataVariable): number {
+  #append(
+    section: SectionName,
+    bytes: Uint8Array,
+    align: number,
+    variable: (offsetBytes: number) => DataVariable,
+  ): number {
     const at = roundUp(this.#sizes.get(section) ?? 0, align);
     must(this.#pieces.get(section), "a section").push({ variable: variable(at), bytes });
     this.#sizes.set(section, at + bytes.length);

@@ -10,7 +10,16 @@ import { lowerCondition } from "./condition.ts";
 import type { Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { headerOf } from "./read-packet.ts";
-import { constantPieces, intTypeOf, isPieces, macPieces, numberOf, type Piece, pieceSizes, type Value } from "./value.ts";
+import {
+  constantPieces,
+  intTypeOf,
+  isPieces,
+  macPieces,
+  numberOf,
+  type Piece,
+  pieceSizes,
+  type Value,
+} from "./value.ts";
 
 const BINARY: Readonly<Record<ArithmeticOp, BinaryKind>> = {
   "*": "mul",
@@ -25,10 +34,21 @@ const BINARY: Readonly<Record<ArithmeticOp, BinaryKind>> = {
   "|": "or",
 };
 
-/** Where a header begins: its own place inside its `size` and `when`, else where the stage found it. */
+/**
+ * Where a header begins: its own place inside its `size` and `when`, else where the stage found it. The header that begins the
+ * packet needs no proof; a frame too short for it ends the program with its default.
+ */
 export function pointerTo(l: Lowering, instance: Instance): ValueId {
   if (instance.index === -1) return must(l.self, "the header's own place");
-  return headerOf(l, instance).pointer;
+  const { present, pointer } = headerOf(l, instance);
+  if (instance.header.edges.length === 0) {
+    const [there, runt] = [l.block(), l.block()];
+    l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: runt, args: [] });
+    l.goOn(runt);
+    l.builder.ret(l.i32(l.verdict(l.program.default)));
+    l.goOn(there);
+  }
+  return pointer;
 }
 
 /** Evaluates a number: i32 for up to 32 bits, i64 above (MAC addresses included). */
@@ -115,7 +135,13 @@ export function lowerPieces(l: Lowering, expr: HExpr, most: 1 | 2 | 4 | 8): Piec
 }
 
 /** Loads consecutive pieces of memory. */
-export function loadPieces(l: Lowering, space: Space, base: ValueId, start: number, sizes: readonly (1 | 2 | 4 | 8)[]): Piece[] {
+export function loadPieces(
+  l: Lowering,
+  space: Space,
+  base: ValueId,
+  start: number,
+  sizes: readonly (1 | 2 | 4 | 8)[],
+): Piece[] {
   let at = start;
   return sizes.map((bytes) => {
     const value = l.builder.load(space, bytes, base, at);
@@ -125,13 +151,18 @@ export function loadPieces(l: Lowering, space: Space, base: ValueId, start: numb
 }
 
 /** The load that covers a field of up to eight bytes: its width, where it starts, and how far the field is from its low end. */
-export function coverField(field: Field): { readonly width: 1 | 2 | 4 | 8; readonly start: number; readonly shift: number } {
+export function coverField(field: Field): {
+  readonly width: 1 | 2 | 4 | 8;
+  readonly start: number;
+  readonly shift: number;
+} {
   const first = Math.floor(field.bitOffset / 8);
   const end = Math.ceil((field.bitOffset + field.bitWidth) / 8);
   const width = ([1, 2, 4, 8] as const).find((w) => w >= end - first) ?? 8;
   // A wider load than the field may begin earlier, so as not to leave the header.
   const start = Math.max(0, Math.min(first, field.header.fixedBytes - width));
-  if (start + width > field.header.fixedBytes && width > 1) throw new InternalError(`${field.name} can't be read in one load`);
+  if (start + width > field.header.fixedBytes && width > 1)
+    throw new InternalError(`${field.name} can't be read in one load`);
   return { width, start, shift: (start + width) * 8 - (field.bitOffset + field.bitWidth) };
 }
 
@@ -144,7 +175,9 @@ export function fieldNumber(l: Lowering, pointer: ValueId, field: Field): ValueI
   const type: IntType = width === 8 ? "i64" : "i32";
   const shifted = shift === 0 ? whole : builder.binary("shr", type, whole, builder.constant(type, shift));
   const covered = shift + field.bitWidth === width * 8;
-  const masked = covered ? shifted : builder.binary("and", type, shifted, builder.constant(type, (1n << BigInt(field.bitWidth)) - 1n));
+  const masked = covered
+    ? shifted
+    : builder.binary("and", type, shifted, builder.constant(type, (1n << BigInt(field.bitWidth)) - 1n));
   return l.resize(masked, intTypeOf(field.type));
 }
 
@@ -206,7 +239,10 @@ function conditionValue(l: Lowering, expr: HExpr & { kind: "condition" }): Value
   const join = l.builder.newBlock(["i32"]);
   const env = l.env;
   lowerCondition(l, expr.condition, yes, no);
-  for (const [block, result] of [[yes, 1], [no, 0]] as const) {
+  for (const [block, result] of [
+    [yes, 1],
+    [no, 0],
+  ] as const) {
     l.goOn(block);
     l.builder.jump(join.id, [l.i32(result)]);
   }
@@ -218,19 +254,31 @@ function conditionValue(l: Lowering, expr: HExpr & { kind: "condition" }): Value
 // --------------------------------------------------------------------------------------------------------------- places
 
 /** Where a place lies: its base pointer and offset. An array's element is looked up; `missing` is where to go if that fails. */
-export function placeAddress(l: Lowering, place: Place, missing: number | null): { readonly base: ValueId; readonly offset: number; readonly space: Space } {
+export function placeAddress(
+  l: Lowering,
+  place: Place,
+  missing: number | null,
+): { readonly base: ValueId; readonly offset: number; readonly space: Space } {
   switch (place.kind) {
     case "entry":
       return { base: must(l.entries.get(place.entry), "a bound entry"), offset: place.offsetBytes, space: "shared" };
     case "global": {
       const { section } = place.symbol;
-      return { base: l.builder.global(section, l.data.offsetOf(place.symbol)), offset: 0, space: section === ".rodata" ? "rodata" : "shared" };
+      return {
+        base: l.builder.global(section, l.data.offsetOf(place.symbol)),
+        offset: 0,
+        space: section === ".rodata" ? "rodata" : "shared",
+      };
     }
     case "element": {
       const key = { kind: "const", value: place.index, type: { kind: "int", bits: 32 }, span: place.map.span } as const;
       const pointer = lookup(l, place.map, key);
       const ok = l.block();
-      l.builder.nullGuard(pointer, { target: ok, args: [] }, { target: must(missing, "a way on for a missing element"), args: [] });
+      l.builder.nullGuard(
+        pointer,
+        { target: ok, args: [] },
+        { target: must(missing, "a way on for a missing element"), args: [] },
+      );
       l.goOn(ok);
       return { base: pointer, offset: place.offsetBytes, space: "shared" };
     }
@@ -273,14 +321,30 @@ function withIds(value: Value, ids: ValueId[]): Value {
 }
 
 /** Reads a value of a type from memory in its C layout. */
-export function readMemory(l: Lowering, space: Space, base: ValueId, offset: number, type: Type, most: 1 | 2 | 4 | 8 = 8): Value {
+export function readMemory(
+  l: Lowering,
+  space: Space,
+  base: ValueId,
+  offset: number,
+  type: Type,
+  most: 1 | 2 | 4 | 8 = 8,
+): Value {
   const { builder } = l;
   const layout = layoutOf(type);
   const elements = elementsOf(type);
   if (elements !== null) {
-    return { kind: "aggregate", elements: elements.map((e, i) => readMemory(l, space, base, offset + must(layout.offsets[i], "an offset"), e, most)) };
+    return {
+      kind: "aggregate",
+      elements: elements.map((e, i) =>
+        readMemory(l, space, base, offset + must(layout.offsets[i], "an offset"), e, most),
+      ),
+    };
   }
-  if (isPieces(type)) return { kind: "pieces", pieces: loadPieces(l, space, base, offset, pieceSizes(layout.bytes, alignedTo(offset, most))) };
+  if (isPieces(type))
+    return {
+      kind: "pieces",
+      pieces: loadPieces(l, space, base, offset, pieceSizes(layout.bytes, alignedTo(offset, most))),
+    };
   const width = layout.bytes as 1 | 2 | 4 | 8;
   const raw = builder.load(space, width, base, offset);
   return { kind: "number", id: type.kind === "ipv4" ? builder.bswap(4, raw) : raw };
@@ -315,6 +379,8 @@ function hashOf(l: Lowering, args: readonly HExpr[]): ValueId {
 function wordsOf(l: Lowering, value: Value): ValueId[] {
   const { builder } = l;
   const halves = (id: ValueId): ValueId[] =>
-    builder.typeOf(id) === "i64" ? [builder.trunc(id), builder.trunc(builder.binary("shr", "i64", id, builder.constant("i64", 32)))] : [id];
+    builder.typeOf(id) === "i64"
+      ? [builder.trunc(id), builder.trunc(builder.binary("shr", "i64", id, builder.constant("i64", 32)))]
+      : [id];
   return flatIds(value).flatMap(halves);
 }

@@ -2,8 +2,9 @@
 // names are bound to. The files beside this one are functions over it, one for each kind of thing that is lowered.
 
 import { must } from "../../base/assert.ts";
+import { verdicts } from "../../bpf/verdicts.ts";
 import type { Builder } from "../builder.ts";
-import type { Entry as MapEntry, HProgram, Instance, Local } from "../hir.ts";
+import type { HProgram, Instance, Local, Entry as MapEntry, VerdictName } from "../hir.ts";
 import type { BlockId, IntType, ValueId } from "../ir.ts";
 import type { DataPool } from "./data-pool.ts";
 import type { ParsePlan, Stage } from "./parse-plan.ts";
@@ -76,6 +77,17 @@ export class Lowering {
     const own = this.builder.typeOf(value);
     if (own === type) return value;
     return type === "i64" ? this.builder.zext(value) : this.builder.trunc(value);
+  }
+
+  /** A verdict's number. */
+  verdict(name: VerdictName): number {
+    const numbers = {
+      aborted: verdicts.XDP_ABORTED,
+      drop: verdicts.XDP_DROP,
+      pass: verdicts.XDP_PASS,
+      tx: verdicts.XDP_TX,
+    };
+    return numbers[name];
   }
 
   /** What a name was bound to. */

@@ -50,7 +50,8 @@ function cover(type: Type, at: number, covered: Uint8Array): void {
   const layout = layoutOf(type);
   const elements = elementsOf(type);
   if (elements === null) covered.fill(1, at, at + layout.bytes);
-  else for (const [i, element] of elements.entries()) cover(element, at + must(layout.offsets[i], "an offset"), covered);
+  else
+    for (const [i, element] of elements.entries()) cover(element, at + must(layout.offsets[i], "an offset"), covered);
 }
 
 /** Stores an expression's value in its C layout; addresses straight from where they are. */
@@ -58,7 +59,8 @@ export function storeExpr(l: Lowering, space: Space, base: ValueId, offset: numb
   const elements = elementsOf(value.type);
   if (elements !== null && value.kind === "aggregate") {
     const { offsets } = layoutOf(value.type);
-    for (const [i, element] of value.elements.entries()) storeExpr(l, space, base, offset + must(offsets[i], "an offset"), element);
+    for (const [i, element] of value.elements.entries())
+      storeExpr(l, space, base, offset + must(offsets[i], "an offset"), element);
   } else if (elements === null && isPieces(value.type)) {
     const most = space === "packet" ? 8 : alignedTo(offset, 8);
     storePieces(l, space, base, offset, { kind: "pieces", pieces: lowerPieces(l, value, most) }, value.type);
@@ -72,7 +74,14 @@ export function storeValue(l: Lowering, space: Space, base: ValueId, offset: num
     if (value.kind !== "aggregate") throw new InternalError("an aggregate that isn't one");
     const { offsets } = layoutOf(type);
     for (const [i, element] of elements.entries()) {
-      storeValue(l, space, base, offset + must(offsets[i], "an offset"), must(value.elements[i], "an element"), element);
+      storeValue(
+        l,
+        space,
+        base,
+        offset + must(offsets[i], "an offset"),
+        must(value.elements[i], "an element"),
+        element,
+      );
     }
   } else if (isPieces(type)) storePieces(l, space, base, offset, value, type);
   else {
@@ -133,7 +142,10 @@ export function count(l: Lowering, map: MapSymbol, key: HExpr | null): void {
   builder.nullGuard(pointer, { target: found, args: [] }, { target: missing, args: [] });
   l.goOn(found);
   const length = packetLength(l);
-  for (const [offset, amount] of [[0, builder.constant("i64", 1)], [8, length]] as const) {
+  for (const [offset, amount] of [
+    [0, builder.constant("i64", 1)],
+    [8, length],
+  ] as const) {
     const sum = builder.binary("add", "i64", builder.load("shared", 8, pointer, offset), amount);
     builder.store("shared", 8, pointer, offset, sum);
   }

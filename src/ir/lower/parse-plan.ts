@@ -4,7 +4,7 @@
 
 import { InternalError, must } from "../../base/assert.ts";
 import { parentsOf, visitCondition, visitDeep } from "../header-graph.ts";
-import type { HCond, Header, HExpr, HStmt, Instance } from "../hir.ts";
+import type { HCond, HExpr, Header, HStmt, Instance } from "../hir.ts";
 import { bodiesOf } from "../presence.ts";
 
 /** A way to reach a member: by one of `parents` of stage `from`, at one of `values` of its selector. */
@@ -59,10 +59,16 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
   // Whether a packet can be read through depends on every header that could be in it.
   if (usesOpaque) for (const header of headers) for (const instance of header.instances) needed.add(instance);
   for (const instance of needed) {
-    const bases = instance.header.extension ? instance.header.edges.flatMap((e) => e.parent.instances) : parentsOf(instance);
+    const bases = instance.header.extension
+      ? instance.header.edges.flatMap((e) => e.parent.instances)
+      : parentsOf(instance);
     for (const parent of bases) needed.add(parent);
   }
-  const stages = makeStages([...needed].filter((i) => !i.header.extension), headers, needed);
+  const stages = makeStages(
+    [...needed].filter((i) => !i.header.extension),
+    headers,
+    needed,
+  );
   const stageOf = new Map<Instance, Stage>();
   for (const stage of stages) {
     for (const member of stage.members) {
@@ -74,7 +80,12 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
   return { stages, stageOf, usesOpaque, stagesOf: (statement) => maskOf(statement, stageOf, stages, masks) };
 }
 
-function maskOf(statement: HStmt, stageOf: ReadonlyMap<Instance, Stage>, stages: readonly Stage[], masks: Map<HStmt, number>): number {
+function maskOf(
+  statement: HStmt,
+  stageOf: ReadonlyMap<Instance, Stage>,
+  stages: readonly Stage[],
+  masks: Map<HStmt, number>,
+): number {
   const known = masks.get(statement);
   if (known !== undefined) return known;
   let mask = 0;
@@ -181,12 +192,14 @@ class Groups {
 
 function makeStages(instances: readonly Instance[], all: readonly Header[], needed: ReadonlySet<Instance>): Stage[] {
   const headers = all.filter((h) => instances.some((i) => i.header === h));
-  const own = (h: Header): Header[] => [...new Set(h.edges.map((e) => e.parent))].filter((p) => p !== h && headers.includes(p));
+  const own = (h: Header): Header[] =>
+    [...new Set(h.edges.map((e) => e.parent))].filter((p) => p !== h && headers.includes(p));
   const groups = new Groups();
   // A header that follows another and leads on to the same headers at the same values is read in a row with it.
   for (const child of headers) {
     for (const { parents } of edgeGroups(child).values()) {
-      for (const p of parents) for (const q of parents) if (p !== child && q !== child && own(q).includes(p)) groups.join(p, q);
+      for (const p of parents)
+        for (const q of parents) if (p !== child && q !== child && own(q).includes(p)) groups.join(p, q);
     }
   }
   // Headers that follow the same stages exclude each other and are told apart by one dispatch.
@@ -197,8 +210,18 @@ function makeStages(instances: readonly Instance[], all: readonly Header[], need
     const keyOf = (h: Header): string => {
       const root = groups.find(h);
       const members = headers.filter((m) => groups.find(m) === root);
-      const above = new Set(members.flatMap(own).map((p) => groups.find(p)).filter((g) => g !== root));
-      return above.size === 0 ? `root ${names.get(root)}` : [...above].map((g) => names.get(g)).sort().join(",");
+      const above = new Set(
+        members
+          .flatMap(own)
+          .map((p) => groups.find(p))
+          .filter((g) => g !== root),
+      );
+      return above.size === 0
+        ? `root ${names.get(root)}`
+        : [...above]
+            .map((g) => names.get(g))
+            .sort()
+            .join(",");
     };
     for (const header of headers) {
       const key = keyOf(header);
@@ -213,23 +236,35 @@ function makeStages(instances: readonly Instance[], all: readonly Header[], need
   return orderStages(headers, groups, own, all, needed);
 }
 
-function orderStages(headers: readonly Header[], groups: Groups, own: (h: Header) => Header[], all: readonly Header[], needed: ReadonlySet<Instance>): Stage[] {
+function orderStages(
+  headers: readonly Header[],
+  groups: Groups,
+  own: (h: Header) => Header[],
+  all: readonly Header[],
+  needed: ReadonlySet<Instance>,
+): Stage[] {
   const stages: Stage[] = [];
   const stageOfHeader = new Map<Header, Stage>();
   const roots = [...new Set(headers.map((h) => groups.find(h)))];
   while (roots.length > 0) {
     const at = roots.findIndex((root) =>
-      headers.filter((h) => groups.find(h) === root).every((h) => own(h).every((p) => groups.find(p) === root || stageOfHeader.has(p))),
+      headers
+        .filter((h) => groups.find(h) === root)
+        .every((h) => own(h).every((p) => groups.find(p) === root || stageOfHeader.has(p))),
     );
     if (at === -1) throw new InternalError("the header graph's stages form a circle");
     const root = must(roots[at], "a stage");
     roots.splice(at, 1);
     const members: Member[] = [];
     const stage: Stage = { id: stages.length, members };
-    const here = topological(headers.filter((h) => groups.find(h) === root), own);
+    const here = topological(
+      headers.filter((h) => groups.find(h) === root),
+      own,
+    );
     for (const header of here) {
       stageOfHeader.set(header, stage);
-      for (const instance of header.instances) if (needed.has(instance)) members.push(makeMember(instance, stage, stageOfHeader, headers, all, needed));
+      for (const instance of header.instances)
+        if (needed.has(instance)) members.push(makeMember(instance, stage, stageOfHeader, headers, all, needed));
     }
     stages.push(stage);
   }
@@ -248,7 +283,14 @@ function topological(headers: readonly Header[], own: (h: Header) => Header[]): 
   return done;
 }
 
-function makeMember(instance: Instance, stage: Stage, stageOf: ReadonlyMap<Header, Stage>, headers: readonly Header[], all: readonly Header[], needed: ReadonlySet<Instance>): Member {
+function makeMember(
+  instance: Instance,
+  stage: Stage,
+  stageOf: ReadonlyMap<Header, Stage>,
+  headers: readonly Header[],
+  all: readonly Header[],
+  needed: ReadonlySet<Instance>,
+): Member {
   const { header, index } = instance;
   const entries: Entry[] = [];
   const chained: { parent: Instance; values: readonly bigint[] }[] = [];

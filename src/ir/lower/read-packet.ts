@@ -4,7 +4,7 @@
 
 import { InternalError, must } from "../../base/assert.ts";
 import { maxOf } from "../conversion.ts";
-import type { Header, HExpr, Instance } from "../hir.ts";
+import type { HExpr, Header, Instance } from "../hir.ts";
 import type { BlockId, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
@@ -47,7 +47,14 @@ interface Progress {
   readonly stuck: ValueId | boolean;
 }
 
-const NOTHING_FOUND: Progress = { found: new Map(), extensions: new Map(), selectors: null, payload: null, last: 0, stuck: false };
+const NOTHING_FOUND: Progress = {
+  found: new Map(),
+  extensions: new Map(),
+  selectors: null,
+  payload: null,
+  last: 0,
+  stuck: false,
+};
 
 interface Candidate {
   readonly values: readonly bigint[];
@@ -67,8 +74,13 @@ class StageReader {
   constructor(l: Lowering, stage: Stage) {
     this.#l = l;
     this.#stage = stage;
-    this.#instances = [...new Set(stage.members.flatMap((m) => [m.instance, ...m.extensions.flatMap((h) => h.instances)]))];
-    this.#selectorCount = Math.max(0, ...stage.members.map((m) => (m.leadsOn ? (m.instance.header.next?.fields.length ?? 0) : 0)));
+    this.#instances = [
+      ...new Set(stage.members.flatMap((m) => [m.instance, ...m.extensions.flatMap((h) => h.instances)])),
+    ];
+    this.#selectorCount = Math.max(
+      0,
+      ...stage.members.map((m) => (m.leadsOn ? (m.instance.header.next?.fields.length ?? 0) : 0)),
+    );
     const types: IrType[] = this.#instances.flatMap((): IrType[] => ["i32", "pkt"]);
     for (let i = 0; i < this.#selectorCount; i++) types.push("i32");
     types.push("pkt", "i32", "i32");
@@ -86,7 +98,9 @@ class StageReader {
     const at = this.#instances.length * 2;
     const param = (i: number): ValueId => must(params[i], "a parameter of a stage");
     return {
-      headers: new Map(this.#instances.map((instance, i) => [instance, { present: param(2 * i), pointer: param(2 * i + 1) }])),
+      headers: new Map(
+        this.#instances.map((instance, i) => [instance, { present: param(2 * i), pointer: param(2 * i + 1) }]),
+      ),
       selectors: Array.from({ length: this.#selectorCount }, (_, i) => param(at + i)),
       payload: param(at + this.#selectorCount),
       last: param(at + this.#selectorCount + 1),
@@ -154,7 +168,14 @@ class StageReader {
       const take = l.block();
       for (const number of after.numbers) {
         const next = l.block();
-        l.builder.branch("eq", "i32", after.last, l.i32(number), { target: take, args: [] }, { target: next, args: [] });
+        l.builder.branch(
+          "eq",
+          "i32",
+          after.last,
+          l.i32(number),
+          { target: take, args: [] },
+          { target: next, args: [] },
+        );
         l.goOn(next);
       }
       const skip = l.block();
@@ -193,7 +214,13 @@ class StageReader {
     const l = this.#l;
     const fail = l.block();
     const ok = l.block();
-    l.builder.packetGuard(pointer, l.packetEnd, header.fixedBytes, { target: ok, args: [] }, { target: fail, args: [] });
+    l.builder.packetGuard(
+      pointer,
+      l.packetEnd,
+      header.fixedBytes,
+      { target: ok, args: [] },
+      { target: fail, args: [] },
+    );
     l.goOn(fail);
     this.#done({ ...otherwise, stuck: true });
     l.goOn(ok);
@@ -203,7 +230,14 @@ class StageReader {
       const sane = l.block();
       const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
       const insane = l.block();
-      l.builder.branch("uge", type, size, l.builder.constant(type, header.size.min), { target: sane, args: [] }, { target: insane, args: [] });
+      l.builder.branch(
+        "uge",
+        type,
+        size,
+        l.builder.constant(type, header.size.min),
+        { target: sane, args: [] },
+        { target: insane, args: [] },
+      );
       l.goOn(insane);
       this.#done({ ...otherwise, stuck: true });
       l.goOn(sane);
@@ -244,10 +278,15 @@ class StageReader {
     for (const next of this.#stage.members) {
       for (const way of next.chained) {
         if (way.parent !== member.instance) continue;
-        candidates.push({ values: way.values, after: null, go: () => this.#try(next, must(progress.payload, "a payload"), progress) });
+        candidates.push({
+          values: way.values,
+          after: null,
+          go: () => this.#try(next, must(progress.payload, "a payload"), progress),
+        });
       }
     }
-    const deepest = member.instance.header.instances.at(-1) === member.instance && member.instance.header.instances.length > 1;
+    const deepest =
+      member.instance.header.instances.at(-1) === member.instance && member.instance.header.instances.length > 1;
     this.#dispatch(progress.selectors ?? [], candidates, () => {
       if (deepest && this.#l.plan.usesOpaque) this.#beyondDepth(member, progress);
       else this.#done(progress);
@@ -282,7 +321,12 @@ class StageReader {
       ...start,
       selectors: [must(params[0], "a selector")],
       payload: must(params[1], "a payload"),
-      extensions: new Map(instances.map((i, n) => [i, { present: must(params[first + 2 * n], "a flag"), pointer: must(params[first + 2 * n + 1], "a pointer") }])),
+      extensions: new Map(
+        instances.map((i, n) => [
+          i,
+          { present: must(params[first + 2 * n], "a flag"), pointer: must(params[first + 2 * n + 1], "a pointer") },
+        ]),
+      ),
     });
     l.goOn(head.id);
     const at = progressAt(head.params, 3);
@@ -300,10 +344,19 @@ class StageReader {
     const nextTurn = builder.binary("add", "i32", turn, l.i32(1));
     builder.branch("ult", "i32", nextTurn, l.i32(depth), { target: again, args: [] }, { target: out, args: [] });
     l.goOn(again);
-    builder.jump(head.id, [must(latch.params[0], "a selector"), must(latch.params[1], "a payload"), nextTurn, ...latch.params.slice(2)]);
+    builder.jump(head.id, [
+      must(latch.params[0], "a selector"),
+      must(latch.params[1], "a payload"),
+      nextTurn,
+      ...latch.params.slice(2),
+    ]);
     l.goOn(out);
     if (!l.plan.usesOpaque) return this.#chain(member, after);
-    const beyond = { values: candidates.flatMap((c) => c.values), after: null, go: () => this.#done({ ...after, stuck: true }) };
+    const beyond = {
+      values: candidates.flatMap((c) => c.values),
+      after: null,
+      go: () => this.#done({ ...after, stuck: true }),
+    };
     this.#dispatch(after.selectors ?? [], [beyond], () => this.#chain(member, after));
   }
 
@@ -317,7 +370,14 @@ class StageReader {
     // The first of its kind is the one that is named.
     const known = must(at.extensions.get(instance), "an extension");
     const merged = l.builder.newBlock(["pkt"]);
-    l.builder.branch("eq", "i32", known.present, l.i32(1), { target: merged.id, args: [known.pointer] }, { target: merged.id, args: [pointer] });
+    l.builder.branch(
+      "eq",
+      "i32",
+      known.present,
+      l.i32(1),
+      { target: merged.id, args: [known.pointer] },
+      { target: merged.id, args: [pointer] },
+    );
     l.goOn(merged.id);
     const here = { present: l.i32(1), pointer: must(merged.params[0], "a pointer") };
     const found: Progress = { ...at, extensions: new Map([...at.extensions, [instance, here]]) };

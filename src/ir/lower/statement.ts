@@ -2,20 +2,17 @@
 // where it joins others, and what several statements of a list need is read before the first of them.
 
 import { assertNever, must } from "../../base/assert.ts";
-import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
-import { parseFormat } from "../log-format.ts";
 import { steers } from "../header-graph.ts";
-import { changedInstances } from "../presence.ts";
+import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
+import { parseFormat } from "../log-format.ts";
+import { changedInstances } from "../presence.ts";
 import { lowerCondition, lowerInSet } from "./condition.ts";
-import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress } from "./evaluate.ts";
+import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
-import { headerOf, readStages } from "./read-packet.ts";
+import { readStages } from "./read-packet.ts";
 import { isPieces, pieceSizes } from "./value.ts";
-
-/** Verdicts as numbers. **Source:** Linux include/uapi/linux/bpf.h, enum xdp_action. */
-export const VERDICTS: Readonly<Record<VerdictName, number>> = { aborted: 0, drop: 1, pass: 2, tx: 3 };
 
 /** A loop is unrolled when that makes no more statements than this. */
 const MOST_UNROLLED = 32;
@@ -78,7 +75,14 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
       const result = update(l, statement.map, statement.key, statement.value ?? one);
       if (statement.orElse === null) return true;
       const [done, failed] = [l.block(), l.block()];
-      builder.branch("eq", "i64", result, builder.constant("i64", 0), { target: done, args: [] }, { target: failed, args: [] });
+      builder.branch(
+        "eq",
+        "i64",
+        result,
+        builder.constant("i64", 0),
+        { target: done, args: [] },
+        { target: failed, args: [] },
+      );
       l.goOn(failed);
       returnVerdict(l, statement.orElse);
       l.goOn(done);
@@ -99,7 +103,7 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
     case "redirect": {
       const key = statement.key === null ? builder.ctxLoad("rx_queue_index") : lowerNumber(l, statement.key);
       // The helper returns the verdict in its flags' low bits when the entry is empty.
-      const fallback = builder.constant("i64", VERDICTS[statement.orElse ?? l.program.default]);
+      const fallback = builder.constant("i64", l.verdict(statement.orElse ?? l.program.default));
       builder.ret(builder.call("redirect_map", [builder.map(statement.map.name), l.resize(key, "i64"), fallback]));
       return false;
     }
@@ -110,7 +114,7 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
 
 /** Ends the program with a verdict. */
 export function returnVerdict(l: Lowering, verdict: VerdictName): void {
-  l.builder.ret(l.i32(VERDICTS[verdict]));
+  l.builder.ret(l.i32(l.verdict(verdict)));
 }
 
 interface Branch {
@@ -121,7 +125,9 @@ interface Branch {
 
 /** Lowers the bodies of branches and joins those that go on. */
 function branches(l: Lowering, later: number, list: readonly Branch[]): boolean {
-  const common = list.map((b) => b.env).reduce((a, b) => new Map([...a].filter(([stage, result]) => b.get(stage) === result)));
+  const common = list
+    .map((b) => b.env)
+    .reduce((a, b) => new Map([...a].filter(([stage, result]) => b.get(stage) === result)));
   const { pinned } = l;
   let join: BlockId | null = null;
   let kept: Env = common;
@@ -182,7 +188,10 @@ function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: 
       for (const v of fresh) seen.add(v);
       return fresh.map((value) => ({ value, edge: { target: blockOf(i), args: [] } }));
     });
-    l.builder.switchOn(l.builder.typeOf(number) === "i64" ? "i64" : "i32", number, cases, { target: otherwise, args: [] });
+    l.builder.switchOn(l.builder.typeOf(number) === "i64" ? "i64" : "i32", number, cases, {
+      target: otherwise,
+      args: [],
+    });
   } else {
     for (const [i, set] of sets.entries()) {
       const next = l.block();
@@ -243,7 +252,8 @@ function forget(l: Lowering, instance: Instance): void {
   for (const other of pinned.keys()) {
     const stage = must(l.plan.stageOf.get(other), "a planned header");
     const order = stage.members.map((m) => m.instance);
-    if (stage.id > changed.id || (stage === changed && order.indexOf(other) > order.indexOf(instance))) pinned.delete(other);
+    if (stage.id > changed.id || (stage === changed && order.indexOf(other) > order.indexOf(instance)))
+      pinned.delete(other);
   }
   l.pinned = pinned;
   l.env = new Map([...l.env].filter(([stage]) => stage.id < changed.id));
@@ -251,7 +261,7 @@ function forget(l: Lowering, instance: Instance): void {
 
 function setField(l: Lowering, instance: Instance, field: Field, value: HExpr): void {
   const { builder } = l;
-  const { pointer } = headerOf(l, instance);
+  const pointer = pointerTo(l, instance);
   if (isPieces(field.type)) storeExpr(l, "packet", pointer, field.bitOffset / 8, value);
   else {
     const number = lowerNumber(l, value);
@@ -276,10 +286,13 @@ function setField(l: Lowering, instance: Instance, field: Field, value: HExpr): 
 
 function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): void {
   const { a, b, instanceA, instanceB } = statement;
-  const [pointerA, pointerB] = [headerOf(l, instanceA).pointer, headerOf(l, instanceB).pointer];
+  const [pointerA, pointerB] = [pointerTo(l, instanceA), pointerTo(l, instanceB)];
   const sizes = pieceSizes(a.bitWidth / 8, 8);
   const [startA, startB] = [a.bitOffset / 8, b.bitOffset / 8];
-  const [fromA, fromB] = [loadPieces(l, "packet", pointerA, startA, sizes), loadPieces(l, "packet", pointerB, startB, sizes)];
+  const [fromA, fromB] = [
+    loadPieces(l, "packet", pointerA, startA, sizes),
+    loadPieces(l, "packet", pointerB, startB, sizes),
+  ];
   let at = 0;
   for (const [i, size] of sizes.entries()) {
     l.builder.store("packet", size, pointerA, startA + at, must(fromB[i], "a piece").value);
@@ -303,13 +316,24 @@ function writePlace(l: Lowering, statement: HStmt & { kind: "store" | "add" }): 
   const { base, offset } = placeAddress(l, place, after);
   if (amount === null) storeExpr(l, "shared", base, offset, bound);
   else {
-    const width = place.type.kind === "int" && place.type.bits === 64 ? 8 : place.type.kind === "int" && place.type.bits < 32 ? null : 4;
+    const width =
+      place.type.kind === "int" && place.type.bits === 64
+        ? 8
+        : place.type.kind === "int" && place.type.bits < 32
+          ? null
+          : 4;
     const map = place.kind === "entry" ? place.entry.map : place.kind === "element" ? place.map : null;
     const own = map !== null && (map.mapKind.startsWith("percpu") || map.mapKind === "lru_percpu_hash");
     const plain = (place.type.kind === "int" ? place.type.bits / 8 : 4) as 1 | 2 | 4 | 8;
     if (own || width === null) {
       const type = plain === 8 ? "i64" : "i32";
-      builder.store("shared", plain, base, offset, builder.binary("add", type, builder.load("shared", plain, base, offset), amount));
+      builder.store(
+        "shared",
+        plain,
+        base,
+        offset,
+        builder.binary("add", type, builder.load("shared", plain, base, offset), amount),
+      );
     } else builder.atomicAdd(width, base, offset, amount);
   }
   builder.jump(after);
@@ -348,4 +372,3 @@ function log(l: Lowering, statement: HStmt & { kind: "log" }): void {
   for (const [i, arg] of args.entries()) builder.store("stack", 8, array, 8 * i, arg);
   builder.call("trace_vprintk", [format, size, array, builder.constant("i64", 8 * args.length)]);
 }
-

@@ -2,8 +2,8 @@
 // or an aggregate of such. Also the ways between a number and its bytes.
 
 import { InternalError, must } from "../../base/assert.ts";
-import { layoutOf } from "../layout.ts";
 import type { IntType, ValueId } from "../ir.ts";
+import { layoutOf } from "../layout.ts";
 import type { Type } from "../types.ts";
 import type { Lowering } from "./lowering.ts";
 
