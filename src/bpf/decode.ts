@@ -108,8 +108,8 @@ export function decodePieces(bytes: Uint8Array, relocations: readonly Relocation
     faults.push({ kind: "partialSlot", slot: slots, bytes: rest });
     pieces.push({ slot: slots, insn: null, bytes: bytes.subarray(slots * slotBytes) });
   }
-  faults.push(...targetFaults(pieces, slots, relocationAt));
-  return { pieces, faults: faults.sort((a, b) => a.slot - b.slot) };
+  const all = [...faults, ...targetFaults(pieces, slots, relocationAt)];
+  return { pieces, faults: all.sort((a, b) => a.slot - b.slot) };
 }
 
 /** What a fault means, in a few words for a listing or a message. */

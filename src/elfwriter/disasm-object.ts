@@ -28,18 +28,20 @@ export function disassembleObject(
 
 /** What isn't code, one comment line each. */
 function head(object: ObjectFile): string {
-  const lines = object.license === null ? [] : [`license ${printable(object.license)}`];
-  lines.push(...object.maps.map(mapText));
-  const symbolsBySection = new Map<ObjectSection, string[]>();
-  const rising = [...object.symbols].sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
-  for (const symbol of rising) {
-    if (symbol.section === null || symbol.type !== symbolType.object) continue;
-    const list = symbolsBySection.get(symbol.section) ?? [];
-    symbolsBySection.set(symbol.section, list);
-    list.push(`${symbol.section.name}[${symbol.value}] ${printable(symbol.name)}, ${count(symbol.size, "byte")}`);
-  }
-  for (const [section, variables] of symbolsBySection) if (isData(section)) lines.push(...variables);
+  const license = object.license === null ? [] : [`license ${printable(object.license)}`];
+  const lines = [...license, ...object.maps.map(mapText), ...variableTexts(object)];
   return lines.map((line) => `; ${line}\n`).join("");
+}
+
+/** The variables of the data sections in the order of their places, each as the place that instructions name it by. */
+function variableTexts(object: ObjectFile): string[] {
+  const bySection = new Map<ObjectSection, string[]>(object.sections.filter(isData).map((section) => [section, []]));
+  const rising = [...object.symbols].sort((a, b) => (a.value < b.value ? -1 : a.value > b.value ? 1 : 0));
+  for (const { name, section, type, value, size } of rising) {
+    if (section === null || type !== symbolType.object) continue;
+    bySection.get(section)?.push(`${section.name}[${value}] ${printable(name)}, ${count(size, "byte")}`);
+  }
+  return [...bySection.values()].flat();
 }
 
 function isData(section: ObjectSection): boolean {

@@ -8,7 +8,7 @@ import { ByteWriter, utf8 } from "../base/bytes.ts";
 import { type BtfStruct, btfSize } from "../bpf/btf.ts";
 import { encode, type Relocation, slotStarts } from "../bpf/encode.ts";
 import { slotBytes } from "../bpf/isa.ts";
-import type { BpfObject, BpfProgram, DataSection, InsnLine } from "../bpf/object.ts";
+import type { BpfObject, BpfProgram, DataSection } from "../bpf/object.ts";
 import { BtfBuilder } from "./btf-encode.ts";
 import { encodeBtfExt, type FuncInfo, type LineInfo, type SectionInfo } from "./btf-ext.ts";
 import { btfLinkage } from "./btf-format.ts";
@@ -42,6 +42,7 @@ class ObjectWriter {
   /** What relocations refer to, by name: maps by their own, data by its section's. */
   #maps: ReadonlyMap<string, SymbolSpec> = new Map();
   readonly #data = new Map<string, SymbolSpec>();
+  readonly #lineTexts = new Map<string, number>();
 
   write(object: BpfObject): Uint8Array {
     const bySection = new Map<string, BpfProgram[]>();
@@ -65,7 +66,6 @@ class ObjectWriter {
     for (const data of object.data) this.#dataSection(data);
     this.#runConfigSection(object);
     for (const { section, relocations } of code) this.#relocate(section, relocations);
-    // .BTF.ext adds strings to .BTF, so they are finished in this order.
     const ext = encodeBtfExt(code.map((c) => c.info));
     this.#section(".BTF", sectionType.progbits, 0, 4, this.#btf.finish());
     this.#section(".BTF.ext", sectionType.progbits, 0, 4, ext);
@@ -84,10 +84,10 @@ class ObjectWriter {
       const start = code.length;
       const encoded = encode(program.insns);
       code.bytes(encoded.bytes);
-      relocations.push(...encoded.relocations.map((r) => ({ ...r, slot: start / slotBytes + r.slot })));
+      for (const r of encoded.relocations) relocations.push({ ...r, slot: start / slotBytes + r.slot });
       const type = this.#btf.func(program.name, program.result, program.parameters, btfLinkage.global);
       funcs.push({ offsetBytes: start, type });
-      lines.push(...this.#lines(program, start));
+      for (const line of this.#lines(program, start)) lines.push(line);
       const size = encoded.bytes.length;
       symbols.push({ name: program.name, value: start, size, binding: symbolBinding.global, type: symbolType.func });
     }
@@ -112,17 +112,28 @@ class ObjectWriter {
       );
       return {
         offsetBytes: startBytes + slot * slotBytes,
-        fileOffset: this.#btf.text(line.file.replaceAll("\0", "\u2400")),
-        textOffset: this.#btf.text(lineText(line)),
+        fileOffset: this.#lineText(line.file),
+        textOffset: this.#lineText(line.text),
         line: line.line,
         column: line.column,
       };
     });
   }
 
+  /** The place of a line's text in .BTF. Cutting comes first: thousands of instructions can come from one endless line. */
+  #lineText(text: string): number {
+    const start = text.length > maxLineTextBytes ? text.slice(0, maxLineTextBytes + 1) : text;
+    const known = this.#lineTexts.get(start);
+    if (known !== undefined) return known;
+    const offset = this.#btf.text(printableByKernel(start));
+    this.#lineTexts.set(start, offset);
+    return offset;
+  }
+
   /** `.rodata`, `.data` or `.bss`; relocations go against the section's own symbol, with the offset in the instruction. */
   #dataSection(data: DataSection): void {
     if (data.bytes.length === 0) return;
+    assert(data.name !== ".bss" || data.bytes.every((byte) => byte === 0), ".bss can't hold anything but zeros");
     const type = data.name === ".bss" ? sectionType.nobits : sectionType.progbits;
     const flags = data.name === ".rodata" ? sectionFlag.alloc : sectionFlag.alloc | sectionFlag.write;
     const section = this.#section(data.name, type, flags, 8, data.bytes);
@@ -155,6 +166,7 @@ class ObjectWriter {
     const section = this.#section(name, sectionType.progbits, flags, 8, new Uint8Array(bytes));
     let offset = 0;
     const variables = definitions.map(({ name: variableName, type }) => {
+      assert(!symbols.has(variableName), `two definitions of ${variableName} in ${name}`);
       symbols.set(variableName, this.#variableSymbol(variableName, section, offset, type.bytes, false));
       const variable = this.#btf.variable(variableName, type, btfLinkage.global);
       const place = { variable, offsetBytes: offset, bytes: type.bytes };
@@ -192,10 +204,10 @@ function refuseLocalCalls(program: BpfProgram): void {
   }
 }
 
-/** The line's text without what would end it early, cut to what the kernel can print. */
-function lineText(line: InsnLine): string {
-  const text = line.text.replaceAll("\0", "\u2400");
-  if (text.length * 3 <= maxLineTextBytes || utf8(text).length <= maxLineTextBytes) return text;
-  const cut = new TextDecoder().decode(utf8(text).subarray(0, maxLineTextBytes), { stream: true });
-  return `${cut}…`;
+/** `text` without what would end it early, cut to what the kernel can print. */
+function printableByKernel(text: string): string {
+  const whole = text.replaceAll("\0", "\u2400");
+  const bytes = utf8(whole);
+  if (bytes.length <= maxLineTextBytes) return whole;
+  return `${new TextDecoder().decode(bytes.subarray(0, maxLineTextBytes), { stream: true })}…`;
 }

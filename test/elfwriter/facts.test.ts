@@ -320,6 +320,8 @@ test.each<[string, BpfObject]>([
       programs: [sample.program("p", [{ kind: "call", callee: { kind: "local", target: 0 } }, sample.exit])],
     }),
   ],
+  ["two maps of one name", sample.object({ maps: [sample.map("m", "xskmap"), sample.map("m", "devmap")] })],
+  [".bss with contents", sample.object({ data: [{ name: ".bss", bytes: Uint8Array.of(1), variables: [] }] })],
 ])("%s is our bug", (_name, object) => {
   expect(() => writeObject(object)).toThrow(InternalError);
 });

@@ -133,11 +133,12 @@ test("random bytes", () => {
   );
 });
 
-/** Seconds that `body` takes. */
+/** Seconds of CPU time that `body` takes: other work on the machine doesn't count. */
 function seconds(body: () => void): number {
-  const start = performance.now();
+  const start = process.cpuUsage();
   body();
-  return (performance.now() - start) / 1000;
+  const { user, system } = process.cpuUsage(start);
+  return (user + system) / 1e6;
 }
 
 interface Part {
@@ -172,6 +173,11 @@ const expensive: Record<string, () => Uint8Array> = {
         .u8(0)
         .u16((i * 7919) & 0x7fff)
         .u32(0);
+    return elf({ name: "xdp", flags: 6, bytes: code.finish() });
+  },
+  "four megabytes of calls that lead nowhere": () => {
+    const code = new ByteWriter("little", 1 << 22);
+    for (let i = 0; i < 1 << 19; i++) code.u16(0x1085).u16(0).u32(0x7fffffff);
     return elf({ name: "xdp", flags: 6, bytes: code.finish() });
   },
   "a chain of 80,000 types": () => {
@@ -316,5 +322,5 @@ const expensive: Record<string, () => Uint8Array> = {
 
 test.each(Object.keys(expensive))("%s", { timeout: 60_000 }, (name) => {
   const bytes = expensive[name]?.() ?? new Uint8Array();
-  expect(seconds(() => useAll(bytes))).toBeLessThan(5);
+  expect(seconds(() => useAll(bytes))).toBeLessThan(10);
 });

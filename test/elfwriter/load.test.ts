@@ -93,6 +93,38 @@ describeWith("libbpf", [kernelProblem()], () => {
     expect(loadObject(scratch.file("long.o", bytes)).program().run(frame).verdict).toBe("pass");
   });
 
+  test("100,000 instructions from one line of a megabyte are written in a moment", () => {
+    const text = "pass ".repeat(200_000);
+    const count = 100_000;
+    const insns = [...Array.from({ length: count - 1 }, () => sample.move(0, 2)), sample.exit];
+    const lines = insns.map((_, insnIndex) => ({
+      insnIndex,
+      file: "f",
+      text: text.slice(insnIndex % 7),
+      line: 1,
+      column: insnIndex + 1,
+    }));
+    const start = process.cpuUsage();
+    const bytes = writeObject(sample.object({ programs: [sample.program("p", insns, { lines })] }));
+    expect(process.cpuUsage(start).user / 1e6).toBeLessThan(5);
+    expect(loadObject(scratch.file("many.o", bytes)).program().run(frame).verdict).toBe("pass");
+  });
+
+  test("a map and a program may share a name, and a data section may have no variables", () => {
+    const m = sample.map("ports", "hash", { key: sample.uint(2), value: sample.uint(1) });
+    const insns = [
+      ...sample.touch([m]),
+      sample.wide(1, { kind: "data", section: ".rodata", offsetBytes: 3 }),
+      { kind: "load", width: 1, signed: false, dst: 0, base: 1, offset: 0 } as const,
+      sample.exit,
+    ];
+    const data = [{ name: ".rodata", bytes: Uint8Array.of(0, 0, 0, 3), variables: [] } as const];
+    const loaded = loadObject(
+      write("same", sample.object({ maps: [m], data, programs: [sample.program("ports", insns)] })),
+    );
+    expect(loaded.program("ports").run(frame).verdict).toBe("tx");
+  });
+
   test("the longest name that we let through loads", () => {
     const m = sample.map("m".repeat(127), "array", { key: sample.uint(4), value: sample.uint(8) });
     const programs = [sample.program("p".repeat(127), [...sample.touch([m]), sample.move(0, 2), sample.exit])];
