@@ -82,119 +82,120 @@ export function layOut(fn: OpenFunction, cpu: CpuLevel): Laid {
   return { insns, starts };
 }
 
-/** Pairs each block with the one to stand behind it; every block has at most one in front. */
+/** How many blocks may be paired anew to find room for one more. */
+const longestShift = 32;
+
+/**
+ * Pairs each block with the one to stand behind it; every block has at most one in front. Each pair saves a jump, so this is a
+ * matching: a greedy one that prefers straight ways, then improved. Ways forward in reverse postorder come first, because
+ * they can't close a ring; then those back.
+ */
 class Chains {
   readonly #fn: OpenFunction;
-  readonly #cpu: CpuLevel;
   readonly #behind = new Map<number, number>();
   readonly #front = new Map<number, number>();
   readonly #blockOf = new Map<number, OpenBlock>();
+  readonly #place = new Map<number, number>();
+  /** By block id: the blocks that may stand behind it and save a jump, the best first. */
+  readonly #candidates = new Map<number, readonly number[]>();
 
   constructor(fn: OpenFunction, cpu: CpuLevel) {
     this.#fn = fn;
-    this.#cpu = cpu;
-    for (const block of fn.blocks) this.#blockOf.set(block.id, block);
+    fn.blocks.forEach((block, place) => {
+      this.#blockOf.set(block.id, block);
+      this.#place.set(block.id, place);
+      this.#candidates.set(block.id, candidatesOf(block, cpu));
+    });
   }
 
   order(): OpenBlock[] {
-    const heads = this.#pair();
+    this.#pairForward();
+    for (const block of this.#fn.blocks) if (!this.#behind.has(block.id)) this.#shift(block.id);
+    this.#pairBack();
     const order: OpenBlock[] = [];
-    for (const head of heads) {
-      for (let at: number | undefined = head; at !== undefined; at = this.#behind.get(at)) {
+    for (const { id } of this.#fn.blocks) {
+      if (this.#front.has(id)) continue;
+      for (let at: number | undefined = id; at !== undefined; at = this.#behind.get(at)) {
         order.push(must(this.#blockOf.get(at), "block"));
       }
     }
     return order;
   }
 
-  /** The blocks that may stand behind this one and save a jump, the best first. */
-  #candidates(block: OpenBlock): readonly number[] {
-    const { term } = block;
-    if (term.kind === "exit") return [];
-    if (term.kind === "jump") return [term.target];
-    return inverted(term, this.#cpu) === null ? [term.no] : [term.no, term.yes];
+  #join(from: number, to: number): void {
+    this.#behind.set(from, to);
+    this.#front.set(to, from);
   }
 
-  #pair(): number[] {
-    const entry = must(this.#fn.blocks[0], "entry").id;
-    const preds = new Map<number, number>();
-    for (const block of this.#fn.blocks) {
-      for (const target of this.#candidates(block)) preds.set(target, (preds.get(target) ?? 0) + 1);
+  #forward(from: number): readonly number[] {
+    const place = this.#place.get(from) as number;
+    return (this.#candidates.get(from) ?? []).filter((to) => (this.#place.get(to) as number) > place);
+  }
+
+  #pairForward(): void {
+    const wanted = new Map<number, number>();
+    for (const candidates of this.#candidates.values()) {
+      for (const to of candidates) wanted.set(to, (wanted.get(to) ?? 0) + 1);
     }
-    const chains = new ChainEnds(this.#behind, this.#front);
-    const free = (from: number, to: number): boolean =>
-      to !== entry && !this.#front.has(to) && !chains.wouldClose(from, to);
-    // First what has only one way to go and nobody competes for, then all in order.
+    // First what has only one way to go and no competitor, then all in order.
     for (const pass of [0, 1]) {
-      for (const block of this.#fn.blocks) {
-        if (this.#behind.has(block.id)) continue;
-        const candidates = this.#candidates(block);
-        if (pass === 0 && (candidates.length !== 1 || preds.get(candidates[0] as number) !== 1)) continue;
-        const to = candidates.find((candidate) => free(block.id, candidate));
-        if (to !== undefined) chains.join(block.id, to);
+      for (const { id } of this.#fn.blocks) {
+        if (this.#behind.has(id)) continue;
+        const forward = this.#forward(id);
+        if (pass === 0 && (forward.length !== 1 || wanted.get(forward[0] as number) !== 1)) continue;
+        const to = forward.find((candidate) => !this.#front.has(candidate));
+        if (to !== undefined) this.#join(id, to);
       }
     }
-    // A block that got nothing takes the place of one that has another way to go.
-    for (const block of this.#fn.blocks) {
-      if (this.#behind.has(block.id)) continue;
-      for (const to of this.#candidates(block)) {
+  }
+
+  /** Finds a place for a block that got none: it takes one whose holder has another way to go, and so on. */
+  #shift(start: number): void {
+    for (const first of this.#forward(start)) {
+      const pairs: [number, number][] = [[start, first]];
+      let to = first;
+      while (pairs.length <= longestShift) {
         const holder = this.#front.get(to);
-        if (to === entry || holder === undefined) continue;
-        const other = this.#candidates(must(this.#blockOf.get(holder), "block")).find(
-          (candidate) => candidate !== to && candidate !== entry && !this.#front.has(candidate),
-        );
-        if (other === undefined) continue;
-        chains.part(holder, to);
-        if (free(holder, other)) {
-          chains.join(holder, other);
-          if (free(block.id, to)) {
-            chains.join(block.id, to);
-            break;
-          }
-          chains.part(holder, other);
+        if (holder === undefined) {
+          for (const [from, target] of pairs) this.#join(from, target);
+          return;
         }
-        chains.join(holder, to);
+        const held = to;
+        const other = this.#forward(holder).find((candidate) => candidate !== held);
+        if (other === undefined || pairs.some(([from]) => from === holder)) break;
+        pairs.push([holder, other]);
+        to = other;
       }
     }
-    return this.#fn.blocks.map((b) => b.id).filter((id) => !this.#front.has(id));
+  }
+
+  /** Pairs what is left along back edges, unless that closes a ring; the entry has nothing in front. */
+  #pairBack(): void {
+    const entry = this.#fn.blocks[0]?.id;
+    const otherEnd = new Map<number, number>();
+    for (const { id } of this.#fn.blocks) {
+      if (this.#front.has(id)) continue;
+      let last = id;
+      for (let at = this.#behind.get(id); at !== undefined; at = this.#behind.get(at)) last = at;
+      otherEnd.set(id, last);
+      otherEnd.set(last, id);
+    }
+    for (const { id } of this.#fn.blocks) {
+      if (this.#behind.has(id)) continue;
+      const head = otherEnd.get(id) as number;
+      const to = this.#candidates.get(id)?.find((x) => x !== entry && !this.#front.has(x) && x !== head);
+      if (to === undefined) continue;
+      const tail = otherEnd.get(to) as number;
+      this.#join(id, to);
+      otherEnd.set(head, tail);
+      otherEnd.set(tail, head);
+    }
   }
 }
 
-/** Joins and parts chains; knows whether a join would make a ring. */
-class ChainEnds {
-  readonly #behind: Map<number, number>;
-  readonly #front: Map<number, number>;
-  /** The other end of the chain for its first and last block. */
-  readonly #otherEnd = new Map<number, number>();
-
-  constructor(behind: Map<number, number>, front: Map<number, number>) {
-    this.#behind = behind;
-    this.#front = front;
-  }
-
-  wouldClose(from: number, to: number): boolean {
-    return (this.#otherEnd.get(from) ?? from) === to;
-  }
-
-  join(from: number, to: number): void {
-    const head = this.#otherEnd.get(from) ?? from;
-    const tail = this.#otherEnd.get(to) ?? to;
-    this.#behind.set(from, to);
-    this.#front.set(to, from);
-    this.#otherEnd.set(head, tail);
-    this.#otherEnd.set(tail, head);
-  }
-
-  part(from: number, to: number): void {
-    this.#behind.delete(from);
-    this.#front.delete(to);
-    let head = from;
-    for (let at = this.#front.get(head); at !== undefined; at = this.#front.get(head)) head = at;
-    let tail = to;
-    for (let at = this.#behind.get(tail); at !== undefined; at = this.#behind.get(tail)) tail = at;
-    this.#otherEnd.set(head, from);
-    this.#otherEnd.set(from, head);
-    this.#otherEnd.set(tail, to);
-    this.#otherEnd.set(to, tail);
-  }
+function candidatesOf(block: OpenBlock, cpu: CpuLevel): readonly number[] {
+  const { term } = block;
+  if (term.kind === "exit") return [];
+  if (term.kind === "jump") return [term.target];
+  return inverted(term, cpu) === null ? [term.no] : [term.no, term.yes];
 }

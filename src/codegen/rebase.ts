@@ -56,7 +56,7 @@ class Rebaser {
   /** How often an offset is read as a value. */
   readonly #fixedReads = new Map<ValueId, number>();
   /** Arguments that are replaced. */
-  readonly #edgeArgs: { block: BlockId; target: BlockId; place: number; value: ValueId }[] = [];
+  readonly #edgeArgs = new Map<BlockId, { target: BlockId; place: number; value: ValueId }[]>();
   #nextValue: number;
 
   constructor(fn: IrFunction) {
@@ -272,7 +272,8 @@ class Rebaser {
           steps.push(() => {
             const value = this.#nextValue++;
             this.#addAtEnd({ kind: "offset", block: pred, index: -1, value, base: arg, delta: bytes });
-            this.#edgeArgs.push({ block: pred, target: block.id, place, value });
+            const others = this.#edgeArgs.get(pred) ?? [];
+            this.#edgeArgs.set(pred, [...others, { target: block.id, place, value }]);
           });
         }
       }
@@ -334,8 +335,8 @@ class Rebaser {
   }
 
   #withArgs(block: Block): Terminator {
-    const own = this.#edgeArgs.filter((arg) => arg.block === block.id);
-    if (own.length === 0) return block.term;
+    const own = this.#edgeArgs.get(block.id);
+    if (own === undefined) return block.term;
     const same = (v: ValueId): ValueId => v;
     return mapTerm(block.term, same, (edge) => {
       const args = edge.args.map((arg, i) => own.find((x) => x.target === edge.target && x.place === i)?.value ?? arg);
