@@ -9,7 +9,9 @@ import { cfg } from "../../src/ir/passes/cfg.ts";
 import { cse } from "../../src/ir/passes/cse.ts";
 import { dce } from "../../src/ir/passes/dce.ts";
 import { fold } from "../../src/ir/passes/fold.ts";
+import { guards } from "../../src/ir/passes/guards.ts";
 import { simplifyParams } from "../../src/ir/passes/params.ts";
+import { switches } from "../../src/ir/passes/switches.ts";
 import { thread } from "../../src/ir/passes/thread.ts";
 import { printIr } from "../../src/ir/print.ts";
 import { validate } from "../../src/ir/validate.ts";
@@ -57,6 +59,9 @@ const passes: readonly (readonly [string, Pass])[] = [
   ["cfg", cfg],
   ["cse", cse],
   ["fold", fold],
+  ["guards", guards],
+  ["cfg, cse, guards", (fn) => guards(cse(cfg(cse(fn))))],
+  ["switches", switches],
   ["fold, cse, dce", (fn) => dce(cse(fold(fn)))],
   ["thread, cfg, dce", (fn) => dce(cfg(thread(fn)))],
 ];

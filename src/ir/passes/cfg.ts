@@ -17,7 +17,7 @@ import {
   type ValueId,
 } from "../ir.ts";
 import { printInsn, printTerm } from "../print.ts";
-import { keepReachable, replaceUses, sameEdge } from "./edit.ts";
+import { keepReachable, replaceUses, sameEdge, sharedValues } from "./edit.ts";
 import { simplifyParams } from "./params.ts";
 
 /** Tidies the control flow. */
@@ -201,25 +201,4 @@ function textOf(block: Block, representative: ReadonlyMap<BlockId, BlockId>): st
   }));
   lines.push(printTerm(term));
   return lines.join("\n");
-}
-
-// Values read outside the block that defines them.
-function sharedValues(fn: IrFunction): Set<ValueId> {
-  const shared = new Set<ValueId>();
-  for (const block of fn.blocks) {
-    const own = new Set<ValueId>(block.params.map((p) => p.id));
-    const see = (v: ValueId): ValueId => {
-      if (!own.has(v)) shared.add(v);
-      return v;
-    };
-    for (const insn of block.insns) {
-      mapOperands(insn, see);
-      if ("id" in insn) own.add(insn.id);
-    }
-    mapTerm(block.term, see, (e) => {
-      e.args.forEach(see);
-      return e;
-    });
-  }
-  return shared;
 }

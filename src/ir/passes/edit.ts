@@ -61,3 +61,24 @@ export function eachEdge(fn: IrFunction, see: (edge: Edge, from: BlockId) => voi
 export function isDefinition(insn: IrInsn): insn is Extract<IrInsn, { readonly id: ValueId }> {
   return "id" in insn;
 }
+
+/** Values read outside the block that defines them. */
+export function sharedValues(fn: IrFunction): Set<ValueId> {
+  const shared = new Set<ValueId>();
+  for (const block of fn.blocks) {
+    const own = new Set<ValueId>(block.params.map((p) => p.id));
+    const see = (v: ValueId): ValueId => {
+      if (!own.has(v)) shared.add(v);
+      return v;
+    };
+    for (const insn of block.insns) {
+      mapOperands(insn, see);
+      if ("id" in insn) own.add(insn.id);
+    }
+    mapTerm(block.term, see, (e) => {
+      e.args.forEach(see);
+      return e;
+    });
+  }
+  return shared;
+}
