@@ -2,6 +2,8 @@
 // VM and checker read this table. Knows nothing of the packet itself.
 // Source: Linux include/uapi/linux/bpf.h, struct xdp_md; net/core/filter.c, xdp_is_valid_access and xdp_convert_ctx_access.
 
+import type { BtfType } from "./btf.ts";
+
 /** What reading a field gives: a pointer to the packet's first byte, behind its last one, to its metadata, or a number. */
 export type ContextYield = "packet" | "packetEnd" | "packetMeta" | "scalar";
 
@@ -50,3 +52,21 @@ export function contextFieldAt(offset: number): ContextFieldName | null {
     if (field.offset === offset) return name as ContextFieldName;
   return null;
 }
+
+/**
+ * struct xdp_md as BTF, for the prototypes of programs. Whole rather than only named: the kernel lets extension and tracing
+ * programs (freplace, fentry) attach to a program only if its argument points to a struct of that name, and a forward
+ * declaration isn't one.
+ *
+ * **Source:** Linux kernel/bpf/btf.c, btf_is_prog_ctx_type.
+ */
+export const xdpMd: BtfType = {
+  kind: "struct",
+  name: "xdp_md",
+  bytes: contextBytes,
+  members: Object.entries(contextFields).map(([name, { offset }]) => ({
+    name,
+    type: { kind: "int", name: "__u32", bytes: 4, signed: false, bool: false },
+    offsetBytes: offset,
+  })),
+};

@@ -2,6 +2,7 @@
 // Every instruction that refers to a map or a global really uses it, so the kernel has something to verify.
 
 import type { BtfType } from "../../src/bpf/btf.ts";
+import { xdpMd } from "../../src/bpf/context.ts";
 import type { Reg, ResolvedInsn, WideValue } from "../../src/bpf/insn.ts";
 import { isMapKind, type MapKind, mapKindInfo, mapKinds } from "../../src/bpf/maps.ts";
 import type { BpfMap, BpfObject, BpfProgram, InsnLine } from "../../src/bpf/object.ts";
@@ -13,16 +14,6 @@ export function uint(bytes: 1 | 2 | 4 | 8): BtfType {
 
 /** C's int. */
 export const int: BtfType = { kind: "int", name: "int", bytes: 4, signed: true, bool: false };
-
-/** The context of XDP programs, whole as in include/uapi/linux/bpf.h. */
-export const xdpMd: BtfType = {
-  kind: "struct",
-  name: "xdp_md",
-  bytes: 24,
-  members: ["data", "data_end", "data_meta", "ingress_ifindex", "rx_queue_index", "egress_ifindex"].map(
-    (name, index) => ({ name, type: uint(4), offsetBytes: index * 4 }),
-  ),
-};
 
 export const stats: BtfType = {
   kind: "struct",
