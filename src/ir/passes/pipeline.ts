@@ -1,28 +1,66 @@
-// The list of passes, in order. (Interim list until all passes are there.)
+// The list of passes, in order, on one screen. `optimise` runs it; names are what `--dump` takes. What a pass does is in its
+// own file; this one knows only the order and how often.
 
 import type { IrFunction, Pass } from "../ir.ts";
 import { cfg } from "./cfg.ts";
 import { cse } from "./cse.ts";
 import { dce } from "./dce.ts";
+import { fold } from "./fold.ts";
+import { guards } from "./guards.ts";
+import { renumber } from "./renumber.ts";
+import { switches } from "./switches.ts";
 import { thread } from "./thread.ts";
 
-const passes: readonly (readonly [string, Pass])[] = [
-  ["cse", cse],
-  ["thread", thread],
-  ["dce", dce],
-  ["cfg", cfg],
-  ["cse2", cse],
-  ["thread2", thread],
-  ["dce2", dce],
-  ["cfg2", cfg],
+/** 0: only what the code generator needs; 2: everything. */
+export type OptimisationLevel = 0 | 2;
+
+interface Step {
+  readonly name: string;
+  readonly pass: Pass;
+}
+
+/** Passes that are repeated until none changes anything, at most `rounds` times. */
+interface Group {
+  readonly rounds: number;
+  readonly steps: readonly Step[];
+}
+
+const step = (name: string, pass: Pass): Step => ({ name, pass });
+
+const tidy: readonly Step[] = [step("cfg", cfg), step("dce", dce)];
+const simplify: readonly Step[] = [step("fold", fold), step("cse", cse), step("thread", thread), ...tidy];
+
+const LEVELS: Readonly<Record<OptimisationLevel, readonly Group[]>> = {
+  0: [{ rounds: 1, steps: [step("renumber", renumber)] }],
+  2: [
+    { rounds: 8, steps: simplify },
+    { rounds: 1, steps: [step("renumber", renumber)] },
+    { rounds: 4, steps: [step("guards", guards), ...simplify] },
+    { rounds: 1, steps: [step("switches", switches), step("fold", fold), step("cse", cse), ...tidy] },
+    { rounds: 1, steps: [step("renumber", renumber)] },
+  ],
+};
+
+/** The names of all passes, for `--dump`. */
+export const passNames: readonly string[] = [
+  ...new Set(Object.values(LEVELS).flatMap((groups) => groups.flatMap((g) => g.steps.map((s) => s.name)))),
 ];
 
-export function optimise(fn: IrFunction, level: 0 | 2, observe?: (pass: string, fn: IrFunction) => void): IrFunction {
-  let at = fn;
-  if (level === 0) return fn;
-  for (const [name, pass] of passes) {
-    at = pass(at);
-    observe?.(name, at);
+/** Called after each pass with its name and what it made. */
+export type PassObserver = (pass: string, fn: IrFunction) => void;
+
+/** Runs the passes of a level over a function. */
+export function optimise(fn: IrFunction, level: OptimisationLevel, observer: PassObserver = () => {}): IrFunction {
+  let now = fn;
+  for (const group of LEVELS[level]) {
+    for (let round = 0; round < group.rounds; round++) {
+      const before = now;
+      for (const { name, pass } of group.steps) {
+        now = pass(now);
+        observer(name, now);
+      }
+      if (now === before) break;
+    }
   }
-  return at;
+  return now;
 }
