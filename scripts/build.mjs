@@ -50,6 +50,9 @@ const noChildProcess = {
 const COMMON = {
   absWorkingDir: ROOT,
   bundle: true,
+  // Public fields become assignments in constructors. V8 11 resolves the names in a strict class's field initialisers wrongly when
+  // the class comes from a start-up snapshot (`class C { a = new D() }`: "D is not a constructor").
+  tsconfigRaw: { compilerOptions: { useDefineForClassFields: false } },
   target: "node20.19",
   // Escapes in place of letters beyond ASCII: one such letter would double the source text in the snapshot.
   charset: "ascii",
@@ -87,15 +90,25 @@ async function bundles() {
   writeFileSync(path.join(FRESH, "snapshot.json"), '{ "builder": "xdpc.cjs", "withoutCodeCache": true }\n');
 }
 
-// The compiler keeps the sources' `.ts` in the imports of declarations; a consumer's compiler wants what will be there.
+// Declarations of what index.d.ts leads to, not of the compiler's inside. Their imports end in `.ts` as in the sources; a
+// consumer's compiler wants what will be there.
 function types() {
   const folder = path.join(FRESH, "types");
   const compiler = path.join(ROOT, "node_modules/typescript/bin/tsc");
   run(process.execPath, [compiler, "-p", "scripts/tsconfig.types.json", "--outDir", folder]);
+  const reached = new Set();
+  const visit = (file) => {
+    if (reached.has(file)) return;
+    reached.add(file);
+    const text = readFileSync(file, "utf8");
+    const imports = /((?:from|import\()\s*")(\.{1,2}\/[^"]*)\.ts"/g;
+    writeFileSync(file, text.replace(imports, '$1$2.js"'));
+    for (const [, , target] of text.matchAll(imports)) visit(path.join(path.dirname(file), `${target}.d.ts`));
+  };
+  visit(path.join(folder, "index.d.ts"));
   for (const entry of readdirSync(folder, { recursive: true })) {
-    if (!entry.endsWith(".d.ts")) continue;
     const file = path.join(folder, entry);
-    writeFileSync(file, readFileSync(file, "utf8").replace(/((?:from|import\()\s*"\.{1,2}\/[^"]*)\.ts"/g, '$1.js"'));
+    if (entry.endsWith(".d.ts") && !reached.has(file)) rmSync(file);
   }
 }
 

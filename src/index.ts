@@ -2,7 +2,8 @@
 // too. What isn't exported here may change without notice.
 
 export type { Diagnostic, Fix, Label, Severity } from "./base/diagnostic.ts";
-export { renderDiagnostic } from "./base/render.ts";
+export type { JsonDiagnostic, JsonPlace, RenderOptions } from "./base/render.ts";
+export { diagnosticToJson, renderDiagnostic } from "./base/render.ts";
 export type { Position, Span } from "./base/source.ts";
 export { SourceFile } from "./base/source.ts";
 export type { CpuLevel } from "./bpf/isa.ts";
