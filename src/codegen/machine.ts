@@ -52,7 +52,7 @@ export type MInsn =
       readonly origin: Origin;
     }
   | { readonly kind: "make"; readonly dst: VReg; readonly value: Fixed; readonly origin: Origin }
-  /** `ctx` marks a load from the context: always the same, so it may be done again. */
+  /** `again`: whenever its base is alive, the same load gives the same value, so it may be done again. */
   | {
       readonly kind: "load";
       readonly width: Width;

@@ -9,8 +9,8 @@
 import { assert, must } from "../base/assert.ts";
 import type { Reg } from "../bpf/insn.ts";
 import { affinitiesOf, coalesce } from "./coalesce.ts";
-import { type Liveness, livenessOf } from "./liveness.ts";
-import { defOf, forEachUse, type MFunction, mEdgesOf, type Value, type VReg } from "./machine.ts";
+import { holds, type Liveness, livenessOf } from "./liveness.ts";
+import { defOf, forEachUse, type MFunction, type MInsn, mEdgesOf, type Value, type VReg } from "./machine.ts";
 import { type SpillState, spill, unspillable } from "./spill.ts";
 
 /** A function with a place for every virtual register. */
@@ -361,6 +361,14 @@ class Colouring {
   }
 }
 
+/** Whether a load can be done again wherever its result is read: roughly, for spill.ts checks each place. */
+function outlives(live: Liveness, insn: Extract<MInsn, { kind: "load" }>): boolean {
+  if (!insn.again || !("reg" in insn.base)) return false;
+  const base = live.segments[insn.base.reg] as number[];
+  const own = live.segments[insn.dst] as number[];
+  return own.length > 0 && holds(base, own[own.length - 1] as number) && holds(base, own[own.length - 2] as number);
+}
+
 /** What sending each register to memory would cost in instructions; a run is a stretch of straight control flow without a call. */
 function spillCosts(fn: MFunction, live: Liveness, state: SpillState): Int32Array {
   const costs = new Int32Array(fn.nextVReg);
@@ -388,7 +396,7 @@ function spillCosts(fn: MFunction, live: Liveness, state: SpillState): Int32Arra
       const dst = defOf(insn);
       if (dst === null) continue;
       lastRun[dst] = run;
-      const again = insn.kind === "make" || insn.kind === "reload" || (insn.kind === "load" && insn.again);
+      const again = insn.kind === "make" || insn.kind === "reload" || (insn.kind === "load" && outlives(live, insn));
       if (!again && !state.homeOf.has(dst)) costs[dst] = (costs[dst] as number) + 1;
       // Its own instruction goes away.
       if (again) costs[dst] = (costs[dst] as number) - 1;

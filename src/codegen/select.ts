@@ -78,11 +78,18 @@ export function select(fn: IrFunction, cpu: CpuLevel): MFunction {
   return new Selector(fn, cpu).run();
 }
 
+function changesPacket(insn: IrInsn): boolean {
+  if (insn.op === "store") return insn.space === "packet";
+  return insn.op === "call" && must(helperByName(insn.helper), `no helper ${insn.helper}`).changesPacket;
+}
+
 class Selector {
   readonly #fn: IrFunction;
   readonly #cpu: CpuLevel;
   readonly #values: Values;
   readonly #uses: Int32Array;
+  /** Nothing in the function writes to the packet: what was loaded from it can be loaded again. */
+  readonly #packetIsConstant: boolean;
   /** 1 for values that something emitted wants in a register. */
   readonly #demanded: Uint8Array;
   /** 1 for blocks that were processed, so that which parameters they want is known. */
@@ -100,6 +107,7 @@ class Selector {
     this.#cpu = cpu;
     this.#values = valuesOf(fn);
     this.#uses = useCounts(fn);
+    this.#packetIsConstant = !fn.blocks.some((block) => block.insns.some(changesPacket));
     this.#demanded = new Uint8Array(fn.nextValue);
     this.#done = new Uint8Array(fn.nextBlock);
     this.#nextVReg = fn.nextValue;
@@ -379,7 +387,7 @@ class Selector {
           width: insn.width,
           dst,
           ...this.#address(insn.base, insn.offset, origin),
-          again: false,
+          again: insn.space === "packet" && this.#packetIsConstant,
           origin,
         });
         return;

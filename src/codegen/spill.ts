@@ -15,6 +15,7 @@ import {
   type MInsn,
   type MTerm,
   mapUses,
+  mEdgesOf,
   type Value,
   type VReg,
 } from "./machine.ts";
@@ -131,9 +132,11 @@ class Spiller {
       if (term.kind === "branch") {
         check(term.a);
         if ("reg" in term.b) check(term.b.reg);
-        for (const edge of [term.yes, term.no]) edge.args.forEach(checkAny);
       }
-      if (term.kind === "jump") term.edge.args.forEach(checkAny);
+      // A block may have any number of parameters, and each would need a register for a moment: from memory none does.
+      for (const edge of mEdgesOf(term)) {
+        for (const arg of edge.args) if (typeof arg === "number") loads.delete(arg);
+      }
     });
     for (const [v, insn] of loads) this.#again.set(v, { kind: "load", insn });
   }
