@@ -8,6 +8,7 @@ import type * as ast from "./ast.ts";
 import { child, nodeSpan, nodes, token, tokens } from "./cst.ts";
 import { type LiteralPayload, type StringPayload, tokenSpan } from "./lexer.ts";
 import * as messages from "./messages.ts";
+import { reservedWordTypes } from "./tokens.ts";
 
 /** The AST's greatest depth, counted in expressions, blocks and `if`s below each other (an `else if` is one below). */
 export const MAX_AST_DEPTH = 1000;
@@ -87,6 +88,13 @@ export class ExpressionBuilder {
   /** The name that `node` declares or uses. */
   nameIn(node: CstNode): ast.Name {
     return this.name(token(node, "NAME"), node);
+  }
+
+  /** The name that `node` declares; a reserved word before a colon could be declared but never used. */
+  declared(node: CstNode): ast.Name {
+    const name = this.name(token(node, "NAME") ?? token(node, "LABEL"), node);
+    if (reservedWordTypes.has(name.text)) this.diagnostics.push(messages.reservedName(name));
+    return name;
   }
 
   string(literal: IToken | undefined, parent: CstNode): ast.StringLiteral {

@@ -86,8 +86,11 @@ export class ExpressionRules extends RecoveringParser {
       {
         ALT: () => {
           this.CONSUME(t.NameToken);
-          this.OPTION(() => this.SUBRULE(this.arguments_));
-          this.OPTION1({ GATE: () => this.startsFieldInits(), DEF: () => this.SUBRULE(this.fieldInits) });
+          this.OPTION({
+            GATE: () => this.LA(1).tokenType === t.LeftParen || this.startsFieldInits(),
+            DEF: () =>
+              this.OR1([{ ALT: () => this.SUBRULE(this.arguments_) }, { ALT: () => this.SUBRULE(this.fieldInits) }]),
+          });
         },
       },
       { ALT: () => this.CONSUME(t.LiteralToken) },
@@ -189,7 +192,7 @@ export class ExpressionRules extends RecoveringParser {
     if (second !== t.RightBrace) return false;
     // `switch x {}` and `for i in 0..N {}`: the braces belong to the statement.
     const before = this.LA(-1).tokenType;
-    return before !== t.Switch && !isOperator(before);
+    return before !== t.Switch && before !== t.Not && !isOperator(before);
   }
 }
 

@@ -50,6 +50,8 @@ export function tokenize(lexer: Lexer, source: SourceFile, diagnostics: Diagnost
     if (token.tokenType === ForeignCommentToken) {
       diagnostics.push(messages.foreignComment(tokenSpan(source, token)));
     } else {
+      // Chevrotain leaves this out when only offsets are tracked, yet its trees' places are made from it.
+      token.endOffset = token.startOffset + token.image.length - 1;
       judge(token, source, diagnostics);
       tokens.push(token);
     }

@@ -28,6 +28,20 @@ function codePoint(character: string): string {
 
 // --------------------------------------------------------------------------------------------------------------- tokens
 
+const lookalikes: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    "×": "*",
+    "·": "*",
+    "÷": "/",
+    "–": "-",
+    "—": "-",
+    "−": "-",
+    "∧": "and",
+    "∨": "or",
+    "¬": "not",
+  }).concat(Object.entries({ "≠": "!=", "≤": "<=", "≥": ">=", "→": "=>", "⇒": "=>", "…": "..", "∈": "in" })),
+);
+
 /** X0101: characters that no token starts with. */
 export function unexpectedCharacters(span: Span): Diagnostic {
   const text = textOf(span);
@@ -41,9 +55,15 @@ export function unexpectedCharacters(span: Span): Diagnostic {
     return errorAt(span, "X0101", "unexpected NUL byte", { label: "a NUL byte", help });
   }
   const extras: { label: string; help?: string } = { label: `${codePoint(first)} has no meaning here` };
-  if (/^[×·]/.test(first)) extras.help = "multiplication is written `*`";
-  else if (/^[–—−]/.test(first)) extras.help = "a minus is written `-`";
-  else if (/^\s/.test(first) || /^[\u200b-\u200f]/.test(first)) extras.help = "replace it by an ordinary space";
+  const meant = lookalikes.get(first);
+  if (meant !== undefined) {
+    const help = `write \`${meant}\``;
+    return errorAt(span, "X0101", `unexpected character \`${shown(first)}\``, {
+      label: `${codePoint(first)} isn't an operator`,
+      help,
+    });
+  }
+  if (/^\s/.test(first) || /^[\u200b-\u200f]/.test(first)) extras.help = "replace it by an ordinary space";
   else if (first === "~")
     extras.help = "there is no complement operator; write `x ^ 0xff` with as many ones as the type has";
   else if (first === "?") extras.help = "there is no `? :`; write `if … then … else …`";
@@ -197,6 +217,14 @@ export function secondInHeader(what: "size" | "next", span: Span, first: Span): 
   });
 }
 
+/** X0127: a declared name that could never be used. */
+export function reservedName(name: Name): Diagnostic {
+  return errorAt(name.span, "X0127", `\`${name.text}\` is a word of the language and can't be a name here`, {
+    label: "no rule could use it",
+    help: `choose another name, such as \`${name.text}_\``,
+  });
+}
+
 /** X0144: `const x from "file"`. */
 export function constFromFile(span: Span, name: Name): Diagnostic {
   return errorAt(span, "X0144", "only a set of constants can come from a file", {
@@ -217,13 +245,15 @@ export function furtherStatement(next: Span, body: Span, keyword: Span, fallback
     help: fallback
       ? `write \`or ${shown(textOf(next))}\` for an entry that is missing, or begin a new line`
       : "put braces around both, or begin a new line",
-    fix: {
-      title: "put braces around both",
-      edits: [
-        { span: { file, start: body.start, end: body.start }, newText: "{ " },
-        { span: { file, start: next.end, end: next.end }, newText: " }" },
-      ],
-    },
+    fix: fallback
+      ? oneEdit("make it the fallback", { file, start: next.start, end: next.start }, "or ")
+      : {
+          title: "put braces around both",
+          edits: [
+            { span: { file, start: body.start, end: body.start }, newText: "{ " },
+            { span: { file, start: next.end, end: next.end }, newText: " }" },
+          ],
+        },
   });
 }
 

@@ -11,7 +11,7 @@ import { RuleParser } from "./grammar.ts";
 import { createLexer, tokenize } from "./lexer.ts";
 import { tooManyFaults } from "./messages.ts";
 import { MAX_FAULTS } from "./recovery.ts";
-import { syntaxFault } from "./syntax-messages.ts";
+import { syntaxFaults } from "./syntax-messages.ts";
 
 /** A lexer and a parser that have been analysed and can be used any number of times. */
 export interface Parser {
@@ -40,10 +40,11 @@ export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic
   const { lexer, rules } = sharedParser();
   const diagnostics: Diagnostic[] = [];
   const tokens: IToken[] = tokenize(lexer, source, diagnostics);
+  const badPlaces = diagnostics.filter((d) => d.code === "X0101").flatMap((d) => d.primary?.span ?? []);
   const builder = new AstBuilder(source, diagnostics);
   const items: (Decl | Stmt)[] = [];
   rules.parseFile(tokens, source.text, (item) => items.push(...builder.item(item)));
-  for (const fault of rules.faults) diagnostics.push(syntaxFault(source, tokens, fault));
+  diagnostics.push(...syntaxFaults(source, tokens, rules.faults, badPlaces));
   const file: File = { kind: "file", source, items, span: { file: source, start: 0, end: source.text.length } };
   checkStatements(file, diagnostics);
   diagnostics.sort((a, b) => startOf(a) - startOf(b));

@@ -22,8 +22,24 @@ interface Context {
   readonly span: Span;
 }
 
-/** Words one fault of the grammar. */
-export function syntaxFault(source: SourceFile, tokens: readonly IToken[], fault: Fault): Diagnostic {
+/**
+ * Words the faults of one parse. `badPlaces` are where the lexer dropped characters: what the parser missed there is an
+ * echo of that, as declarations inside braces are when the braces are never closed.
+ */
+export function syntaxFaults(
+  source: SourceFile,
+  tokens: readonly IToken[],
+  faults: readonly Fault[],
+  badPlaces: readonly Span[],
+): Diagnostic[] {
+  const bad = new Set(badPlaces.map((place) => indexOf(tokens, place.start)));
+  const first = faults.filter((f) => f.kind === "tooMany" || !bad.has(foundIndex(tokens, f.found)));
+  const worded = first.map((fault) => syntaxFault(source, tokens, fault));
+  const neverClosed = faults.some((f) => f.found.tokenType === EOF && f.expected === t.RightBrace.name);
+  return neverClosed ? worded.filter((d) => d.code !== "X0129") : worded;
+}
+
+function syntaxFault(source: SourceFile, tokens: readonly IToken[], fault: Fault): Diagnostic {
   const { found } = fault;
   const context = { source, tokens, fault, rule: fault.rules.at(-1) ?? "file", found, span: placeOf(source, found) };
   for (const slip of slips) {
@@ -41,6 +57,7 @@ const slips: readonly ((context: Context) => Diagnostic | null)[] = [
   strayElse,
   stray,
   declarationInside,
+  mistypedStep,
   mistyped,
   unclosed,
   missingThen,
@@ -128,7 +145,7 @@ function unknownStatement(context: Context): Diagnostic | null {
   const { fault, source, tokens } = context;
   if (fault.kind !== "notAStatement") return null;
   const word = fault.before;
-  const at = indexOf(tokens, word);
+  const at = indexOf(tokens, word.startOffset);
   const previous = tokens[at - 1];
   const span = placeOf(source, word);
   const alone = previous?.tokenType !== t.Dot && word.tokenType === t.IdentifierToken;
@@ -239,12 +256,24 @@ function declarationInside(context: Context): Diagnostic | null {
   });
 }
 
+/** `expct pass` in a test. */
+function mistypedStep({ fault, source }: Context): Diagnostic | null {
+  if (fault.kind !== "expectedToken" || fault.rules.at(-1) !== "fill" || fault.expected !== t.Equals.name) return null;
+  const span = placeOf(source, fault.before);
+  const meant = nearest(fault.before.image, ["packet", "expect"]);
+  if (meant === null) return null;
+  return errorAt(span, "X0121", `\`${shown(fault.before.image)}\` doesn't start a step of a test`, {
+    label: "not a step",
+    help: `did you mean \`${meant}\`?`,
+    fix: oneEdit(`write \`${meant}\``, span, meant),
+  });
+}
+
 const programAttributeWords = ["section", "frags", "devmap", "cpumap", "priority", "chain"];
 const optionalWords: Readonly<Record<string, readonly string[]>> = {
   programBody: programAttributeWords,
   testBody: ["for", "with"],
   headerField: ["length", "checksum", "optional"],
-  structBody: [],
 };
 
 /** A word that was nearly the one expected. */
@@ -267,26 +296,35 @@ function mistyped(context: Context): Diagnostic | null {
   });
 }
 
+const listRules = new Set([
+  "primary",
+  "arguments",
+  "setLiteral",
+  "fieldInits",
+  "fieldBits",
+  "covers",
+  "fnDecl",
+  "type",
+]);
 const closers = new Set([t.RightParen.name, t.RightBracket.name, t.RightBrace.name]);
 
 /** A bracket that isn't closed where the grammar wants it. */
 function unclosed(context: Context): Diagnostic | null {
-  const { fault, found, span, source } = context;
+  const { fault, found, rule, span, source } = context;
   const atEnd = found.tokenType === EOF;
   if (fault.kind !== "expectedToken" || !closers.has(fault.expected)) return null;
   const opener = openBracket(context);
   const closer = labelOf(fault.expected) ?? "}";
-  const sameLine = lineOf(source, span.start) === lineOf(source, placeOf(source, fault.before).end);
-  if (opener === null || (sameLine && !atEnd && !isCloser(found))) return null;
+  if (opener === null) return null;
   const openerText = source.text.slice(opener.span.start, opener.span.end);
   const secondary: Label[] = atEnd ? [] : [{ ...opener, text: `this \`${openerText}\` is still open` }];
   const message = `this \`${openerText}\` is never closed`;
   if (atEnd)
     return errorAt(opener.span, "X0123", message, { label: `no \`${closer}\` closes it`, help: `add \`${closer}\`` });
-  return errorAt(span, "X0123", `expected \`${closer}\`, found ${describe(found)}`, {
-    label: `expected \`${closer}\``,
+  const wanted = listRules.has(rule) ? `\`,\` or \`${closer}\`` : `\`${closer}\``;
+  return errorAt(span, "X0123", `expected ${wanted}, found ${describe(found)}`, {
+    label: `expected ${wanted}`,
     secondary,
-    help: `close it with \`${closer}\``,
   });
 }
 
@@ -332,7 +370,7 @@ function missingThen({ fault, found, source, span }: Context): Diagnostic | null
 const nameTokens = new Set([t.NameToken.name, t.IdentifierToken.name, t.LabelToken.name]);
 
 /** A reserved word, a number or a string where a name is wanted. */
-function reservedName({ fault, found, span, rule }: Context): Diagnostic | null {
+function reservedName({ fault, found, span }: Context): Diagnostic | null {
   if (fault.kind !== "expectedToken" || !nameTokens.has(fault.expected)) return null;
   if (t.reservedWordTypes.has(found.image)) {
     return errorAt(span, "X0127", `\`${found.image}\` is a word of the language and can't be a name here`, {
@@ -346,7 +384,6 @@ function reservedName({ fault, found, span, rule }: Context): Diagnostic | null 
       help: "a name starts with a letter or `_`",
     });
   }
-  if (rule === "structField" || rule === "parameter") return null;
   return null;
 }
 
@@ -384,7 +421,13 @@ function bareBlock({ fault, found, span }: Context): Diagnostic | null {
 function general(context: Context): Diagnostic {
   const { fault, found, span, rule } = context;
   const what = expectation(context);
-  const usage = [...fault.rules].reverse().find((name) => usages[name] !== undefined);
+  const around = [...fault.rules].reverse();
+  const usage =
+    rule === "primary"
+      ? undefined
+      : fault.expected === "headerBody"
+        ? "headerField"
+        : around.find((name) => usages[name] !== undefined);
   const code = fault.kind === "expectedElement" ? "X0121" : rule === "primary" ? "X0122" : "X0120";
   const label =
     rule === "primary" && isSign(fault.before)
@@ -513,10 +556,6 @@ function placeOf(file: SourceFile, token: IToken): Span {
   return { file, start: token.startOffset, end: token.startOffset + token.image.length };
 }
 
-function lineOf(source: SourceFile, offset: number): number {
-  return source.positionAt(offset).line;
-}
-
 function isCloser(token: IToken): boolean {
   return closers.has(token.tokenType.name);
 }
@@ -525,13 +564,17 @@ function isSign(token: IToken): boolean {
   return (token.tokenType.CATEGORIES ?? []).some((c) => c === t.OperatorToken || c === t.AssignOperatorToken);
 }
 
-/** The index of `token` among `tokens`, which are in the order of the text. */
-function indexOf(tokens: readonly IToken[], token: IToken): number {
+function foundIndex(tokens: readonly IToken[], found: IToken): number {
+  return found.tokenType === EOF ? tokens.length : indexOf(tokens, found.startOffset);
+}
+
+/** The index of the first of `tokens` that starts at `offset` or behind it. */
+function indexOf(tokens: readonly IToken[], offset: number): number {
   let low = 0;
   let high = tokens.length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((tokens[middle]?.startOffset ?? 0) < token.startOffset) low = middle + 1;
+    if ((tokens[middle]?.startOffset ?? 0) < offset) low = middle + 1;
     else high = middle;
   }
   return low;
@@ -539,7 +582,7 @@ function indexOf(tokens: readonly IToken[], token: IToken): number {
 
 /** The innermost bracket that is open where the fault is. */
 function openBracket({ tokens, found, source }: Context): Label | null {
-  const end = found.tokenType === EOF ? tokens.length : indexOf(tokens, found);
+  const end = foundIndex(tokens, found);
   let depth = 0;
   for (let i = end - 1; i >= 0; i--) {
     const token = tokens[i] as IToken;
