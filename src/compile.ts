@@ -7,6 +7,7 @@ import type { Diagnostic } from "./base/diagnostic.ts";
 import { errorAt } from "./base/diagnostic.ts";
 import { SourceFile } from "./base/source.ts";
 import { printAsm } from "./bpf/asm.ts";
+import { xdpMd } from "./bpf/context.ts";
 import { slotsOf } from "./bpf/insn.ts";
 import { beyondKernel, type CpuLevel, type KernelVersion, minimumKernel, type ProgramNeeds } from "./bpf/kernel.ts";
 import type { BpfMap, BpfProgram } from "./bpf/object.ts";
@@ -223,7 +224,7 @@ function compileProgram(
     insns: code.insns,
     lines: code.lines,
     result: { kind: "int", name: "int", bytes: 4, signed: true, bool: false },
-    parameters: [{ name: "ctx", type: { kind: "pointer", to: { kind: "forward", name: "xdp_md" } } }],
+    parameters: [{ name: "ctx", type: { kind: "pointer", to: xdpMd } }],
     runConfig: program.runConfig,
   };
   return { program: made, fn, stackBytes: code.stackBytes, needs };

@@ -23,7 +23,10 @@ export interface Sources {
 
 /** `priority` of a program that names only `chain`. **Source:** libxdp, XDP_DEFAULT_RUN_PRIO. */
 const DEFAULT_PRIORITY = 50;
-/** The kernel's and bpftool's limit of a name's length (BPF_OBJ_NAME_LEN without the zero). */
+/** **Source:** Linux include/uapi/linux/bpf.h, BPF_OBJ_NAME_LEN, without the closing zero. */
+const KERNEL_NAME_LENGTH = 15;
+/** **Source:** Linux kernel/bpf/btf.c, __btf_name_valid (KSYM_NAME_LEN at first). */
+const MOST_NAME_LENGTH = 127;
 const CHAIN_NAMES = { pass: "XDP_PASS", drop: "XDP_DROP", tx: "XDP_TX", aborted: "XDP_ABORTED" } as const;
 
 /** Types everything; faults are in ctx.diagnostics. */
@@ -99,6 +102,7 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
     if (!isNamed(item) || (item.kind === "headerDecl" && item.body === null)) continue;
     const names = item.kind === "headerDecl" && item.alias !== null ? [item.name, item.alias] : [item.name];
     for (const name of names) {
+      checkLength(ctx, name, MAP_DECLARATIONS.has(item.kind));
       const first = own.get(name.text);
       if (first !== undefined) ctx.diagnostics.add(messages.duplicateName(name.text, name.span, first.name.span));
       else {
@@ -107,6 +111,14 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
       }
     }
   }
+}
+
+const MAP_DECLARATIONS: ReadonlySet<string> = new Set(["setDecl", "mapDecl", "counterDecl", "targetDecl"]);
+
+function checkLength(ctx: Context, name: ast.Name, isMap: boolean): void {
+  if (name.text.length > MOST_NAME_LENGTH) ctx.diagnostics.add(messages.longName(name.span, MOST_NAME_LENGTH));
+  else if (isMap && name.text.length > KERNEL_NAME_LENGTH)
+    ctx.diagnostics.add(messages.cutName(name.span, KERNEL_NAME_LENGTH));
 }
 
 /** Constants are typed where they are used; here one that nobody uses is looked at too. */
@@ -136,7 +148,7 @@ function programsOf(ctx: Context, main: ast.File): HProgram[] {
     const body = checkStatements(ctx, Scope.global, { attach: "xdp" }, rules);
     return [
       {
-        name: `xdp_${stemOf(main.source.path)}`,
+        name: `xdp_${stemOf(main.source.path)}`.slice(0, MOST_NAME_LENGTH),
         section: "xdp",
         attach: "xdp",
         frags: false,

@@ -81,6 +81,20 @@ export function noProgram(span: Span): Diagnostic {
   });
 }
 
+export function longName(span: Span, limit: number): Diagnostic {
+  return errorAt(span, "X0209", `a name has up to ${limit} characters, this one ${span.end - span.start}`, {
+    label: "too long for BTF",
+  });
+}
+
+export function cutName(span: Span, limit: number): Diagnostic {
+  return warningAt(span, "X0703", `the kernel keeps ${limit} characters of a map's name`, {
+    label: `${span.end - span.start} characters`,
+    notes: ["`bpftool map … name` can't find the map by its whole name"],
+    help: "shorten it",
+  });
+}
+
 export function badHeader(span: Span, message: string, extras: DiagnosticExtras = {}): Diagnostic {
   return errorAt(span, "X0208", message, extras);
 }

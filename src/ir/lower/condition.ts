@@ -10,6 +10,7 @@ import { elementsOf, scalarBits, type Type } from "../types.ts";
 import { lowerNumber, lowerPieces, lowerValue } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
+import { TRANSPORT_LAYER } from "./parse-plan.ts";
 import { headerOf, readStage } from "./read-packet.ts";
 import { isPieces, numberOf, type Piece, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
 
@@ -90,8 +91,9 @@ function lowerTest(
       builder.branch("eq", "i32", headerOf(l, condition.instance).present, l.i32(1), toYes, toNo);
       return;
     case "opaque": {
-      for (const stage of l.plan.stages) readStage(l, stage);
-      for (const stage of l.plan.stages) {
+      const stages = l.plan.stages.filter((stage) => stage.layer <= TRANSPORT_LAYER);
+      for (const stage of stages) readStage(l, stage);
+      for (const stage of stages) {
         const next = l.block();
         builder.branch("eq", "i32", readStage(l, stage).stuck, l.i32(1), toYes, edge(next));
         l.goOn(next);

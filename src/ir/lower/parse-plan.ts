@@ -28,9 +28,13 @@ export interface Member {
   readonly leadsOn: boolean;
 }
 
-/** Headers that are read together. `members` is in an order in which parents come first. */
+/**
+ * Headers that are read together. `members` is in an order in which parents come first. `layer` counts from 2 as people do:
+ * what begins the packet (and its tags), what that carries, the transport, and so on.
+ */
 export interface Stage {
   readonly id: number;
+  readonly layer: number;
   readonly members: readonly Member[];
 }
 
@@ -42,6 +46,11 @@ export interface ParsePlan {
   /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
   stagesOf(statement: HStmt): number;
 }
+
+/** The layer of what begins the packet. */
+const FIRST_LAYER = 2;
+/** The layer that `opaque` asks about. */
+export const TRANSPORT_LAYER = 4;
 
 /** More stages than a bit set holds would need protocols nested thirty deep. */
 const MOST_STAGES = 30;
@@ -256,11 +265,12 @@ function orderStages(
     const root = must(roots[at], "a stage");
     roots.splice(at, 1);
     const members: Member[] = [];
-    const stage: Stage = { id: stages.length, members };
     const here = topological(
       headers.filter((h) => groups.find(h) === root),
       own,
     );
+    const above = here.flatMap(own).flatMap((p) => stageOfHeader.get(p)?.layer ?? []);
+    const stage: Stage = { id: stages.length, layer: Math.max(FIRST_LAYER - 1, ...above) + 1, members };
     for (const header of here) {
       stageOfHeader.set(header, stage);
       for (const instance of header.instances)
@@ -315,4 +325,9 @@ function makeMember(
   const extensions = all.filter((h) => h.extension && hangsHere(h));
   const leadsOn = headers.some(hangsHere) || extensions.some((h) => h.instances.some((i) => needed.has(i)));
   return { instance, entries, chained, extensions: leadsOn ? extensions : [], leadsOn };
+}
+
+/** True when a packet that announces this member but can't be read there has a layer 4 that can't be read. */
+export function hidesTransport(stage: Stage, member: Member): boolean {
+  return stage.layer === TRANSPORT_LAYER || (stage.layer < TRANSPORT_LAYER && member.leadsOn);
 }

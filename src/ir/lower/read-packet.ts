@@ -9,7 +9,7 @@ import type { BlockId, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
 import { type Lowering, NO_SELECTOR, type StageResult } from "./lowering.ts";
-import type { Member, Stage } from "./parse-plan.ts";
+import { hidesTransport, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
 export function headerOf(l: Lowering, instance: Instance): { readonly present: ValueId; readonly pointer: ValueId } {
@@ -44,7 +44,7 @@ interface Progress {
   readonly selectors: readonly ValueId[] | null;
   readonly payload: ValueId | null;
   readonly last: number;
-  readonly stuck: ValueId | boolean;
+  readonly stuck: boolean;
 }
 
 const NOTHING_FOUND: Progress = {
@@ -85,6 +85,11 @@ class StageReader {
     for (let i = 0; i < this.#selectorCount; i++) types.push("i32");
     types.push("pkt", "i32", "i32");
     this.#join = l.builder.newBlock(types);
+  }
+
+  /** Whether the transport comes behind what this stage reads. */
+  get #leadsToTransport(): boolean {
+    return this.#stage.layer < TRANSPORT_LAYER;
   }
 
   /** Makes the code; goes on at the join. */
@@ -191,7 +196,7 @@ class StageReader {
   #try(member: Member, pointer: ValueId, before: Progress): void {
     const l = this.#l;
     const { header } = member.instance;
-    const size = this.#fits(header, pointer, before);
+    const size = this.#fits(member, header, pointer, before);
     const number = this.#stage.members.indexOf(member) + 1;
     const here: Progress = {
       ...before,
@@ -202,7 +207,7 @@ class StageReader {
       stuck: false,
     };
     if (!member.leadsOn || header.next === null) return this.#done(here);
-    this.#when(header, pointer, () => this.#done({ ...here, stuck: true }));
+    this.#when(header, pointer, () => this.#done({ ...here, stuck: this.#leadsToTransport }));
     const selectors = header.next.fields.map((f) => fieldNumber(l, pointer, f));
     const payload = this.#payload(header, pointer, size);
     if (member.extensions.length > 0) this.#extensions(member, { ...here, selectors, payload });
@@ -210,8 +215,9 @@ class StageReader {
   }
 
   /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives its size where it varies. */
-  #fits(header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
+  #fits(member: Member, header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
     const l = this.#l;
+    const failed = { ...otherwise, stuck: hidesTransport(this.#stage, member) || otherwise.stuck };
     const fail = l.block();
     const ok = l.block();
     l.builder.packetGuard(
@@ -222,7 +228,7 @@ class StageReader {
       { target: fail, args: [] },
     );
     l.goOn(fail);
-    this.#done({ ...otherwise, stuck: true });
+    this.#done(failed);
     l.goOn(ok);
     if (header.size === null) return null;
     const size = this.#inHeader(pointer, () => lowerNumber(l, must(header.size, "a size").bytes));
@@ -239,7 +245,7 @@ class StageReader {
         { target: insane, args: [] },
       );
       l.goOn(insane);
-      this.#done({ ...otherwise, stuck: true });
+      this.#done(failed);
       l.goOn(sane);
     }
     return size;
@@ -297,7 +303,7 @@ class StageReader {
   #beyondDepth(member: Member, progress: Progress): void {
     const { header } = member.instance;
     const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
-    const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: true }) };
+    const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: this.#leadsToTransport }) };
     this.#dispatch(progress.selectors ?? [], [stop], () => this.#done(progress));
   }
 
@@ -333,7 +339,7 @@ class StageReader {
     const turn = must(head.params[2], "the turn");
     const candidates = extensions.map((extension): Candidate => {
       const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
-      return { values, after: null, go: () => this.#extension(extension, at, latch.id, flags) };
+      return { values, after: null, go: () => this.#extension(member, extension, at, latch.id, flags) };
     });
     this.#dispatch(at.selectors ?? [], candidates, () => this.#chain(member, at));
     l.goOn(latch.id);
@@ -355,17 +361,23 @@ class StageReader {
     const beyond = {
       values: candidates.flatMap((c) => c.values),
       after: null,
-      go: () => this.#done({ ...after, stuck: true }),
+      go: () => this.#done({ ...after, stuck: this.#leadsToTransport }),
     };
     this.#dispatch(after.selectors ?? [], [beyond], () => this.#chain(member, after));
   }
 
   /** One turn of the loop: reads an extension header and goes to the latch. */
-  #extension(header: Header, at: Progress, latch: BlockId, flags: (progress: Progress) => ValueId[]): void {
+  #extension(
+    member: Member,
+    header: Header,
+    at: Progress,
+    latch: BlockId,
+    flags: (progress: Progress) => ValueId[],
+  ): void {
     const l = this.#l;
     const pointer = must(at.payload, "a payload");
     const stopped: Progress = { ...at, selectors: null, payload: null };
-    const size = this.#fits(header, pointer, stopped);
+    const size = this.#fits(member, header, pointer, stopped);
     const instance = must(header.instances[0], "an instance");
     // The first of its kind is the one that is named.
     const known = must(at.extensions.get(instance), "an extension");
@@ -381,7 +393,9 @@ class StageReader {
     l.goOn(merged.id);
     const here = { present: l.i32(1), pointer: must(merged.params[0], "a pointer") };
     const found: Progress = { ...at, extensions: new Map([...at.extensions, [instance, here]]) };
-    this.#when(header, pointer, () => this.#done({ ...found, selectors: null, payload: null, stuck: true }));
+    this.#when(header, pointer, () =>
+      this.#done({ ...found, selectors: null, payload: null, stuck: this.#leadsToTransport }),
+    );
     const next = header.next;
     if (next === null) return this.#done({ ...found, selectors: null, payload: null });
     const selector = fieldNumber(l, pointer, must(next.fields[0], "a selector"));
@@ -401,7 +415,7 @@ class StageReader {
     }
     for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? l.i32(NO_SELECTOR));
     args.push(progress.payload ?? l.builder.undef("pkt"), l.i32(progress.last));
-    args.push(typeof progress.stuck === "boolean" ? l.i32(progress.stuck ? 1 : 0) : progress.stuck);
+    args.push(l.i32(progress.stuck ? 1 : 0));
     l.builder.jump(this.#join.id, args);
   }
 }
