@@ -128,7 +128,7 @@ export interface Reading {
   readonly sctp: SctpReading | undefined;
   /** The number that names layer 4, and where it would start; undefined when none is announced or it can't be reached. */
   readonly layer4: { readonly protocol: number; readonly offset: number } | undefined;
-  /** True when what the packet announces can't be read to its end: cut, malformed, a later fragment, beyond a depth limit. */
+  /** True when a layer 4 is announced but can't be read: cut, malformed, a later fragment, or beyond a depth limit. */
   readonly opaque: boolean;
 }
 
@@ -162,7 +162,7 @@ const FIXED_SIZE = {
   tcp: 20,
   udp: 8,
   icmp: 8,
-
+ 
   sctp: 12,
 } as const;
 
@@ -229,8 +229,7 @@ function readLink(draft: Draft): void {
 
 function readArp(draft: Draft, offset: number): void {
   const { frame } = draft;
-  draft.opaque = !fits(draft, offset, FIXED_SIZE.arp);
-  if (draft.opaque) return;
+  if (!fits(draft, offset, FIXED_SIZE.arp)) return;
   draft.arp = {
     offset,
     htype: number(frame, offset, 2),

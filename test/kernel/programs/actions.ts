@@ -127,15 +127,6 @@ export const actionPrograms: readonly SmallProgram[] = [
     expect: (p) => rewritten("tx", p, [0, addrMac("aa:bb:cc:dd:ee:ff")]),
   },
   {
-    name: "the first header needs no proof",
-    source: "swap eth.saddr, eth.daddr\neth.type = 0x88b6\ntx\n",
-    expect: (p) => {
-      const frame = exchanged(p.frame);
-      frame.set(be16(0x88b6), 12);
-      return { verdict: "tx", frame };
-    },
-  },
-  {
     name: "assign one field from another",
     source: "if arp then { eth.daddr = arp.sha\n tx }\n",
     expect: (p) => (p.arp === undefined ? "pass" : rewritten("tx", p, [0, addrMac(p.arp.sha)])),
