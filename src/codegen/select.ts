@@ -172,6 +172,9 @@ class Selector {
     if (def === undefined || depth === 0) return false;
     if (def.op === "zext") return true;
     if (def.op === "const") return def.value < 1n << 32n;
+    // The packet's length.
+    if (def.op === "distance")
+      return this.#values.type[def.to] === "end" && this.#values.def[def.from]?.op === "ctxLoad";
     if (def.op !== "binary") return false;
     const amount = this.#constant(def.b);
     switch (def.kind) {

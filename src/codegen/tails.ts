@@ -1,8 +1,9 @@
 // Control flow made smaller before it is laid out: jumps through empty blocks go to their end, equal blocks become one
-// (verdicts first of all: `w0 = 1; exit` exists once). Between `emit` and `layout`; changes no instruction but jumps.
+// (verdicts first of all: `w0 = 1; exit` exists once), and blocks that end alike share their end. Between `emit` and
+// `layout`; changes no instruction but jumps.
 
 import { must } from "../base/assert.ts";
-import type { OpenBlock, OpenFunction, OpenTerm } from "./emit.ts";
+import type { OpenBlock, OpenFunction, OpenTerm, Placed } from "./emit.ts";
 
 /** The targets of a terminator. */
 export function targetsOf(term: OpenTerm): readonly number[] {
@@ -16,8 +17,12 @@ export function targetsOf(term: OpenTerm): readonly number[] {
   }
 }
 
-/** The same function without empty, equal and unreachable blocks; in reverse postorder. */
+/** The same function with as little code twice as jumps allow: no empty, equal, half equal or unreachable blocks; in reverse postorder. */
 export function mergeTails(fn: OpenFunction): OpenFunction {
+  return mergeEqual(shareEnds(mergeEqual(fn)));
+}
+
+function mergeEqual(fn: OpenFunction): OpenFunction {
   const blockOf: (OpenBlock | undefined)[] = new Array(fn.nextBlock);
   for (const block of fn.blocks) blockOf[block.id] = block;
   const entry = must(fn.blocks[0], "entry").id;
@@ -71,9 +76,82 @@ function redirect(term: OpenTerm, to: (id: number) => number): OpenTerm {
 }
 
 function keyOf(block: OpenBlock, term: OpenTerm): string {
-  const text = (_key: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}n` : value);
+  return `${block.insns.map(insnKey).join()};${termKey(term)}`;
+}
+
+function insnKey({ insn }: Placed): string {
+  return JSON.stringify(insn, (_key, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+function termKey(term: OpenTerm): string {
   const { origin: _, ...end } = term;
-  return `${block.insns.map(({ insn }) => JSON.stringify(insn, text)).join()};${JSON.stringify(end)}`;
+  return JSON.stringify(end);
+}
+
+/** How long a common end may be: it bounds the depth of the search, and longer ones are rare. */
+const longestEnd = 48;
+
+/** A block whose last instructions may go to a block that others share. */
+interface Candidate {
+  readonly block: OpenBlock;
+  /** The instructions' keys from the last to the first, as far as they are looked at. */
+  readonly keys: readonly string[];
+}
+
+/** Moves what several blocks with the same terminator have in common at their end to one block. Each saves all of it but a jump. */
+function shareEnds(fn: OpenFunction): OpenFunction {
+  const groups = new Map<string, Candidate[]>();
+  for (const block of fn.blocks) {
+    if (block.insns.length === 0) continue;
+    const key = termKey(block.term);
+    const keys = block.insns.slice(-longestEnd).reverse().map(insnKey);
+    const group = groups.get(key) ?? [];
+    if (group.length === 0) groups.set(key, group);
+    group.push({ block, keys });
+  }
+  const blocks = new Map(fn.blocks.map((block) => [block.id, block]));
+  let nextBlock = fn.nextBlock;
+  /** Merges the common end of blocks that agree in their last `common` instructions; returns a block with that end. */
+  const merge = (candidates: readonly Candidate[], common: number): Candidate => {
+    const parts = new Map<string, Candidate[]>();
+    for (const candidate of candidates) {
+      const key = candidate.keys[common] ?? "";
+      const part = parts.get(key) ?? [];
+      if (part.length === 0) parts.set(key, part);
+      part.push(candidate);
+    }
+    // Longer common ends first; each leaves one block that stands for its part here.
+    const left = [...parts].flatMap(([key, part]) =>
+      key === "" || part.length === 1 ? part : [merge(part, common + 1)],
+    );
+    const [first] = left;
+    if (first === undefined || left.length === 1 || common === 0) return must(first, "candidate");
+    const whole = left.find(({ block }) => block.insns.length === common && block.id !== fn.blocks[0]?.id);
+    const id = whole?.block.id ?? nextBlock++;
+    const tail: OpenBlock = { id, insns: first.block.insns.slice(-common), term: first.block.term };
+    blocks.set(id, whole?.block ?? tail);
+    for (const { block } of left) {
+      if (block.id === id) continue;
+      const { origin } = block.insns.at(-common) ?? block.term;
+      blocks.set(block.id, {
+        ...block,
+        insns: block.insns.slice(0, -common),
+        term: { kind: "jump", target: id, origin },
+      });
+    }
+    return whole ?? { block: tail, keys: first.keys.slice(0, common) };
+  };
+  for (const group of groups.values()) {
+    const parts = new Map<string, Candidate[]>();
+    for (const candidate of group) {
+      const key = must(candidate.keys[0], "last instruction");
+      const part = parts.get(key) ?? [];
+      if (part.length === 0) parts.set(key, part);
+      part.push(candidate);
+    }
+    for (const part of parts.values()) if (part.length > 1) merge(part, 1);
+  }
+  return { ...fn, blocks: [...blocks.values()], nextBlock };
 }
 
 function postorderOf(blockOf: readonly (OpenBlock | undefined)[], entry: number): OpenBlock[] {
