@@ -8,6 +8,7 @@ import { dce } from "./dce.ts";
 import { fold } from "./fold.ts";
 import { guards } from "./guards.ts";
 import { renumber } from "./renumber.ts";
+import { swaps } from "./swaps.ts";
 import { switches } from "./switches.ts";
 import { thread } from "./thread.ts";
 
@@ -28,7 +29,7 @@ interface Group {
 const step = (name: string, pass: Pass): Step => ({ name, pass });
 
 const tidy: readonly Step[] = [step("cfg", cfg), step("dce", dce)];
-const simplify: readonly Step[] = [step("fold", fold), step("cse", cse), step("thread", thread), ...tidy];
+const simplify: readonly Step[] = [step("swaps", swaps), step("fold", fold), step("cse", cse), step("thread", thread), ...tidy];
 
 const LEVELS: Readonly<Record<OptimisationLevel, readonly Group[]>> = {
   0: [{ rounds: 1, steps: [step("renumber", renumber)] }],
