@@ -6,6 +6,7 @@
 import { InternalError } from "../base/assert.ts";
 import type { ContextFieldName } from "./context.ts";
 import { contextFields } from "./context.ts";
+import { indexOfSlot, slotStarts } from "./encode.ts";
 import { helperById } from "./helpers.ts";
 import type { Insn } from "./insn.ts";
 import { slotsOf } from "./insn.ts";
@@ -161,6 +162,7 @@ export function minimumKernel(needs: ProgramNeeds): KernelReport {
   addFeature("xdp");
   for (const feature of sectionFeatures(needs.section)) addFeature(feature);
   if (needs.insns.reduce((slots, insn) => slots + slotsOf(insn), 0) > 4096) addFeature("manyInsns");
+  if (hasLoop(needs.insns)) addFeature("loops");
   for (const insn of needs.insns) {
     for (const feature of insnFeatures(insn)) addFeature(feature);
     if (insn.kind !== "call" || insn.callee.kind !== "helper") continue;
@@ -203,9 +205,38 @@ function insnFeatures(insn: Insn<number>): KernelFeatureName[] {
   if (insn.kind === "atomic" && insnLevel(insn) === "v3") features.push("atomics");
   if (insn.kind === "branch" && insn.bits === 32) features.push("jmp32");
   if (insn.kind === "branch" && jumpOps[insn.op].level === "v2") features.push("less");
-  if ((insn.kind === "branch" || insn.kind === "jump") && insn.target < 0) features.push("loops");
   if (insn.kind === "loadWide" && insn.value.kind === "data") features.push("globalData");
   if (insn.kind === "call" && insn.callee.kind === "local") features.push("localCalls");
   if (insn.kind === "call" && insn.callee.kind === "kfunc") features.push("kfuncs");
   return features;
+}
+
+/** True when control can come back to an instruction: a backward jump alone is no loop. */
+function hasLoop(insns: readonly Insn<number>[]): boolean {
+  const starts = slotStarts(insns);
+  const indexOf = indexOfSlot(starts);
+  // Instructions on the way of the walk are 1, those done with 2.
+  const state = new Uint8Array(insns.length);
+  const successors = (index: number): number[] => {
+    const insn = insns[index];
+    if (insn === undefined || insn.kind === "exit") return [];
+    const target = "target" in insn ? indexOf.get((starts[index] ?? 0) + 1 + insn.target) : undefined;
+    const next = insn.kind === "jump" ? [] : [index + 1];
+    return target === undefined ? next : [...next, target];
+  };
+  const way: { readonly index: number; readonly rest: number[] }[] = [];
+  const enter = (index: number): void => {
+    state[index] = 1;
+    way.push({ index, rest: successors(index) });
+  };
+  if (insns.length > 0) enter(0);
+  for (let at = way.at(-1); at !== undefined; at = way.at(-1)) {
+    const next = at.rest.pop();
+    if (next === undefined) {
+      state[at.index] = 2;
+      way.pop();
+    } else if (next < insns.length && state[next] === 1) return true;
+    else if (next < insns.length && state[next] === 0) enter(next);
+  }
+  return false;
 }

@@ -182,3 +182,15 @@ describe("the minimum kernel", () => {
     expect(names).not.toContain(kernelFeatures.funcInfo.what);
   });
 });
+
+test("a backward jump alone is no loop", () => {
+  const exit = { kind: "exit" } as const;
+  const mov = { kind: "alu", op: "mov", bits: 64, dst: 0, src: { imm: 2 } } as const;
+  const jump = (target: number) => ({ kind: "jump", wide: false, target }) as const;
+  const needs = (insns: Parameters<typeof minimumKernel>[0]["insns"]) => ({ insns, maps: [], section: "xdp" });
+  // 0: goto 3; 1: r0 = 2; 2: exit; 3: goto 1
+  expect(minimumKernel(needs([jump(2), mov, exit, jump(-3)])).reasons.map((r) => r.what)).not.toContain("loops");
+  // 0: r0 = 2; 1: if r0 == 1 goto 0; 2: exit
+  const branch = { kind: "branch", op: "eq", bits: 64, dst: 0, src: { imm: 1 }, target: -2 } as const;
+  expect(minimumKernel(needs([mov, branch, exit])).reasons.map((r) => r.what)).toContain("loops");
+});
