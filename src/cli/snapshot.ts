@@ -43,15 +43,7 @@ export function makeSnapshot(dist: string): boolean {
   removeIfStale(unfinished);
   closeSync(openSync(unfinished, "wx"));
   try {
-    // Not imported: a snapshot, which never makes one, would have to hold the module. The builder's path in the settings is relative to the working directory.
-    const { status } = process
-      .getBuiltinModule("node:child_process")
-      .spawnSync(
-        process.execPath,
-        ["--snapshot-blob", path.resolve(unfinished), "--build-snapshot-config", "snapshot.json"],
-        { cwd: dist, stdio: "ignore", env: { ...process.env, NODE_OPTIONS: "" } },
-      );
-    const made = status === 0 && statSync(unfinished).size > 0;
+    const made = builds(dist, unfinished) && starts(unfinished);
     if (!made) closeSync(openSync(unfinished, "w"));
     renameSync(unfinished, place);
     return made;
@@ -59,6 +51,24 @@ export function makeSnapshot(dist: string): boolean {
     unlinkSync(unfinished);
     throw error;
   }
+}
+
+function builds(dist: string, blob: string): boolean {
+  // The builder's path in the settings is relative to the working directory.
+  return runNode(["--snapshot-blob", path.resolve(blob), "--build-snapshot-config", "snapshot.json"], dist);
+}
+
+/** Whether Node starts from the snapshot: a full disk, or a version with a fault of its own, may have left one that crashes. */
+function starts(blob: string): boolean {
+  return runNode(["--snapshot-blob", path.resolve(blob), "xdpc", "--version"], path.dirname(blob));
+}
+
+function runNode(words: readonly string[], cwd: string): boolean {
+  // Not imported at the top: a snapshot, which never makes another one, would have to hold the module.
+  const { spawnSync } = process.getBuiltinModule("node:child_process");
+  return (
+    spawnSync(process.execPath, words, { cwd, stdio: "ignore", env: { ...process.env, NODE_OPTIONS: "" } }).status === 0
+  );
 }
 
 function removeIfStale(file: string): void {

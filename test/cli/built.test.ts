@@ -158,6 +158,22 @@ describe("how it is started", () => {
     }
   });
 
+  test("a snapshot that Node refuses is made anew", () => {
+    const copy = copyPackage("refused");
+    expect(start(path.join(copy, "bin/xdpc"), ["--version"]).status).toBe(0);
+    const blob = path.join(copy, "dist", "snapshot", snapshotName(process.execPath));
+    // The version of Node stands near the start; as another version's the file must be refused by Node itself.
+    const bytes = readFileSync(blob);
+    const version = bytes.indexOf(process.version.slice(1));
+    expect(version).toBeLessThan(1000);
+    bytes.write("1", version);
+    writeFileSync(blob, bytes);
+    const { status, said } = start(path.join(copy, "bin/xdpc"), ["pass.xdp", "-o", "refused.o"]);
+    expect([status, existsSync(at("refused.o"))]).toEqual([0, true]);
+    expect(said).toContain("snapshot");
+    expect(start(path.join(copy, "bin/xdpc"), ["pass.xdp", "-o", "/dev/null"])).toEqual({ status: 0, said: "" });
+  });
+
   test("a `node` that is a script in front of the real one gets no snapshot under its own name", () => {
     const copy = copyPackage("shimmed");
     writeFiles(folder, { "shim/node": `#!/bin/sh\nexec ${process.execPath} "$@"\n` });
@@ -242,7 +258,6 @@ describe("in a shell", () => {
       writeFiles(folder, { [`names/${name}`]: "pass\n" });
       const run = runBuilt(["-o", "out.o", "--", name], { cwd: at("names") });
       expect([name, run.status, run.stderr.toString()]).toEqual([name, 0, ""]);
-      expect(runBuilt(["disasm", "out.o"], { cwd: at("names") }).status).toBe(0);
     }
   });
 });
@@ -274,12 +289,14 @@ describeWith("make", [toolProblem("make")], () => {
       expect([status, stderr]).toEqual([0, ""]);
       return stdout;
     };
-    const old = new Date(Date.now() - 10_000);
-    for (const name of ["main.xdp", "a b.xdp"]) utimesSync(at(`project/${name}`), old, old);
+    // Times long gone: make warns about those to come.
+    const touch = (name: string, time: number): void => utimesSync(at(`project/${name}`), time, time);
+    for (const name of ["main.xdp", "a b.xdp"]) touch(name, 1000);
+    expect(make()).toContain("main.xdp -o main.o");
+    touch("main.o", 2000);
+    expect(make()).toContain("up to date");
+    touch("a b.xdp", 3000);
     expect(make()).toContain("main.xdp -o main.o");
     expect(make()).toContain("up to date");
-    const later = new Date(Date.now() + 10_000);
-    utimesSync(at("project/a b.xdp"), later, later);
-    expect(make()).toContain("main.xdp -o main.o");
   });
 });
