@@ -37,8 +37,25 @@ export function blockAt(graph: Graph, id: BlockId): Block {
   return must(graph.blockOf[id], `b${id} of ${graph.fn.name}`);
 }
 
+// Functions don't change, so what was found out about one holds as long as it lives.
+const graphs = new WeakMap<IrFunction, Graph>();
+const trees = new WeakMap<Graph, DomTree>();
+const definitions = new WeakMap<IrFunction, Values>();
+
+function remembered<K extends object, V>(store: WeakMap<K, V>, key: K, make: (key: K) => V): V {
+  const old = store.get(key);
+  if (old !== undefined) return old;
+  const made = make(key);
+  store.set(key, made);
+  return made;
+}
+
 /** The control flow of a function. */
 export function graphOf(fn: IrFunction): Graph {
+  return remembered(graphs, fn, makeGraph);
+}
+
+function makeGraph(fn: IrFunction): Graph {
   const blockOf: (Block | undefined)[] = new Array(fn.nextBlock);
   for (const block of fn.blocks) blockOf[block.id] = block;
   const entry = must(fn.blocks[0], `${fn.name} has no block`).id;
@@ -98,13 +115,19 @@ export interface DomTree {
  * at every join is quadratic for long rule lists that share one exit.
  */
 export function dominators(graph: Graph): DomTree {
+  return remembered(trees, graph, makeTree);
+}
+
+function makeTree(graph: Graph): DomTree {
   const size = graph.fn.nextBlock;
   const { vertex, number, parent } = depthFirst(graph);
   const semi = number.slice();
   const ancestor = new Int32Array(size).fill(-1);
   const label = Int32Array.from({ length: size }, (_, i) => i);
   const idom = new Int32Array(size).fill(-1);
-  const bucket: BlockId[][] = Array.from({ length: size }, () => []);
+  // Linked lists: the last block put into a bucket, and the one put there before it.
+  const bucket = new Int32Array(size).fill(-1);
+  const before = new Int32Array(size).fill(-1);
   const path: BlockId[] = [];
   const get = (array: Int32Array, i: number): number => array[i] as number;
   const evaluate = (v: BlockId): BlockId => {
@@ -122,14 +145,16 @@ export function dominators(graph: Graph): DomTree {
     for (const v of graph.preds[w] as readonly BlockId[]) {
       semi[w] = Math.min(get(semi, w), get(semi, evaluate(v)));
     }
-    (bucket[vertex[get(semi, w)] as BlockId] as BlockId[]).push(w);
+    const home = vertex[get(semi, w)] as BlockId;
+    before[w] = get(bucket, home);
+    bucket[home] = w;
     const up = get(parent, w);
     ancestor[w] = up;
-    for (const v of bucket[up] as BlockId[]) {
+    for (let v = get(bucket, up); v !== -1; v = get(before, v)) {
       const u = evaluate(v);
       idom[v] = get(semi, u) < get(semi, v) ? u : up;
     }
-    bucket[up] = [];
+    bucket[up] = -1;
   }
   for (let i = 1; i < vertex.length; i++) {
     const w = vertex[i] as BlockId;
@@ -210,6 +235,10 @@ export interface Values {
 
 /** The definitions of all values, unreachable blocks included. */
 export function valuesOf(fn: IrFunction): Values {
+  return remembered(definitions, fn, makeValues);
+}
+
+function makeValues(fn: IrFunction): Values {
   const type: (IrType | undefined)[] = new Array(fn.nextValue);
   const def: (IrInsn | undefined)[] = new Array(fn.nextValue);
   const block = new Int32Array(fn.nextValue).fill(-1);

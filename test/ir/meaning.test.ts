@@ -11,6 +11,9 @@ import { dce } from "../../src/ir/passes/dce.ts";
 import { fold } from "../../src/ir/passes/fold.ts";
 import { guards } from "../../src/ir/passes/guards.ts";
 import { simplifyParams } from "../../src/ir/passes/params.ts";
+import { optimise } from "../../src/ir/passes/pipeline.ts";
+import { renumber } from "../../src/ir/passes/renumber.ts";
+import { swaps } from "../../src/ir/passes/swaps.ts";
 import { switches } from "../../src/ir/passes/switches.ts";
 import { thread } from "../../src/ir/passes/thread.ts";
 import { printIr } from "../../src/ir/print.ts";
@@ -62,6 +65,8 @@ const passes: readonly (readonly [string, Pass])[] = [
   ["guards", guards],
   ["cfg, cse, guards", (fn) => guards(cse(cfg(cse(fn))))],
   ["switches", switches],
+  ["swaps", swaps],
+  ["renumber", renumber],
   ["fold, cse, dce", (fn) => dce(cse(fold(fn)))],
   ["thread, cfg, dce", (fn) => dce(cfg(thread(fn)))],
 ];
@@ -75,6 +80,20 @@ test.each(passes)("%s keeps meaning and shape", (_name, pass) => {
         expectSame(now, next, list);
         now = next;
       }
+    }),
+    runs(300),
+  );
+});
+
+test("the whole list keeps meaning and shape after each of its passes", () => {
+  fc.assert(
+    fc.property(programs, samples, (fn, list) => {
+      let now = fn;
+      optimise(fn, 2, (_name, next) => {
+        expectSame(now, next, list);
+        now = next;
+      });
+      expectSame(fn, optimise(fn, 0), list);
     }),
     runs(300),
   );

@@ -202,7 +202,8 @@ test("a function of 200,000 blocks is checked without recursion and in time", ()
   b.jump(fail, [verdict]);
   b.setBlock(fail);
   b.ret(verdict);
-  const started = performance.now();
+  // Processor time, for the machine may be busy; quadratic work would take minutes.
+  const before = process.cpuUsage();
   expect(validate(b.finish())).toEqual([]);
-  expect(performance.now() - started).toBeLessThan(10_000);
-});
+  expect(process.cpuUsage(before).user / 1e6).toBeLessThan(20);
+}, 60_000);

@@ -73,10 +73,11 @@ export function bypassEmpty(original: IrFunction): IrFunction {
     return substitute(onward, target, e.args);
   };
   const blocks = fn.blocks.map((block): Block => {
-    const moved = mapTerm(block.term, (v) => v, edge);
+    const bypasses = edgesOf(block.term).some((e) => follow(e.target) !== null);
+    const moved = bypasses ? mapTerm(block.term, (v) => v, edge) : block.term;
     const term = settle(moved);
     if (term !== moved) changed = true;
-    return { ...block, term };
+    return term === block.term ? block : { ...block, term };
   });
   if (!changed) return original;
   const result = { ...fn, blocks };
@@ -171,6 +172,7 @@ export function mergeIdentical(fn: IrFunction): IrFunction {
   }
   if (representative.size === 0) return fn;
   const blocks = fn.blocks.map((block) => {
+    if (!edgesOf(block.term).some((e) => representative.has(e.target))) return block;
     const term = mapTerm(
       block.term,
       (v) => v,

@@ -4,19 +4,10 @@
 
 import { changesPacket, isPure, writesMemory } from "../effects.ts";
 import { type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } from "../graph.ts";
-import {
-  type Block,
-  type BlockId,
-  type IrFunction,
-  type IrInsn,
-  mapOperands,
-  mapTerm,
-  type Pass,
-  type ValueId,
-} from "../ir.ts";
+import type { Block, BlockId, IrFunction, IrInsn, Pass, ValueId } from "../ir.ts";
 import { type Places, placesOf } from "../known-bytes.ts";
 import { printInsn } from "../print.ts";
-import { keepReachable } from "./edit.ts";
+import { keepReachable, renameInsn, renameTerm } from "./edit.ts";
 
 /** Drops what a dominating instruction computed already. */
 export const cse: Pass = (fn) => {
@@ -136,8 +127,8 @@ class Numbering {
     const use = (v: ValueId): ValueId => this.#replacement.get(v) ?? v;
     const blocks = this.#fn.blocks.map((b) => {
       const block = rewritten.get(b.id) as Block;
-      const term = mapTerm(block.term, use, (e) => ({ target: e.target, args: e.args.map(use) }));
-      return { ...block, term };
+      const term = renameTerm(block.term, use);
+      return term === block.term ? block : { ...block, term };
     });
     return { ...this.#fn, blocks };
   }
@@ -145,21 +136,24 @@ class Numbering {
   #block(block: Block): Block {
     const use = (v: ValueId): ValueId => this.#replacement.get(v) ?? v;
     const insns: IrInsn[] = [];
+    let changed = false;
     for (const old of block.insns) {
-      const insn = mapOperands(old, use);
+      const insn = renameInsn(old, use);
+      changed ||= insn !== old;
       if ("id" in insn) {
         const same = this.#find(insn);
         if (same !== undefined) {
           this.#replacement.set(insn.id, same);
           this.#changed = true;
+          changed = true;
           continue;
         }
       }
       this.#effect(insn);
       insns.push(insn);
     }
-    const term = mapTerm(block.term, use, (e) => ({ target: e.target, args: e.args.map(use) }));
-    return { ...block, insns, term };
+    const term = renameTerm(block.term, use);
+    return changed || term !== block.term ? { ...block, insns, term } : block;
   }
 
   // The value that already holds what `insn` computes; otherwise remembers `insn` for later ones.

@@ -6,6 +6,7 @@ import { graphOf, valuesOf } from "../graph.ts";
 import {
   type Block,
   type BlockId,
+  edgesOf,
   type IrFunction,
   mapTerm,
   operandsOf,
@@ -32,6 +33,9 @@ export const dce: Pass = (fn) => {
     if (insns.length !== block.insns.length) changed = true;
     const kept = keptParams.get(block.id);
     const params = kept === undefined ? block.params : block.params.filter((_, i) => kept[i]);
+    if (kept === undefined && !edgesOf(block.term).some((edge) => keptParams.has(edge.target))) {
+      return insns.length === block.insns.length ? block : { ...block, insns };
+    }
     const term = mapTerm(
       block.term,
       (v) => v,

@@ -11,14 +11,34 @@ import {
   type IrInsn,
   mapOperands,
   mapTerm,
+  operandsOf,
+  type Terminator,
+  termOperandsOf,
   type ValueId,
 } from "../ir.ts";
 
-/** The block with its operands, terminator's values and edges' arguments replaced. */
+/** The instruction with its operands replaced; itself where none is. Most aren't, and big functions feel every copy. */
+export function renameInsn(insn: IrInsn, f: (value: ValueId) => ValueId): IrInsn {
+  return operandsOf(insn).every((v) => f(v) === v) ? insn : mapOperands(insn, f);
+}
+
+/** The terminator with its values and its edges' arguments replaced; itself where none is. */
+export function renameTerm(term: Terminator, f: (value: ValueId) => ValueId): Terminator {
+  const stays = (v: ValueId): boolean => f(v) === v;
+  if (termOperandsOf(term).every(stays) && edgesOf(term).every((edge) => edge.args.every(stays))) return term;
+  return mapTerm(term, f, (edge) => ({ target: edge.target, args: edge.args.map(f) }));
+}
+
+/** The block with its operands, terminator's values and edges' arguments replaced; itself where none is. */
 export function renameBlock(block: Block, f: (value: ValueId) => ValueId): Block {
-  const insns = block.insns.map((insn) => mapOperands(insn, f));
-  const term = mapTerm(block.term, f, (edge) => ({ target: edge.target, args: edge.args.map(f) }));
-  return { ...block, insns, term };
+  let changed = false;
+  const insns = block.insns.map((insn) => {
+    const renamed = renameInsn(insn, f);
+    changed ||= renamed !== insn;
+    return renamed;
+  });
+  const term = renameTerm(block.term, f);
+  return changed || term !== block.term ? { ...block, insns, term } : block;
 }
 
 /** The function with every use of a value replaced; `replacement` is followed until a value stands for itself. */

@@ -147,8 +147,8 @@ function openEquality(value: ValueId, type: IntType, f: Folder): Opened | null {
   if (xor !== null) return { type, a: () => xor.a, constant: (c) => c ^ xor.constant };
   const shr = f.binary(value, "shr");
   if (shr !== null) {
-    const mask = (maxOf(type) >> shr.constant) << shr.constant;
-    return { type, a: () => f.makeBinary("and", type, shr.a, mask & maxOf(type)), constant: (c) => c << shr.constant };
+    const mask = (f.range(shr.a).bits >> shr.constant) << shr.constant;
+    return { type, a: () => f.makeBinary("and", type, shr.a, mask), constant: (c) => c << shr.constant };
   }
   const shl = f.binary(value, "shl");
   if (shl !== null && f.range(shl.a).max << shl.constant <= maxOf(type)) {

@@ -3,7 +3,7 @@
 // parameter's guess changes at most twice, which keeps it linear.
 
 import { dominators, graphOf, valuesOf } from "../graph.ts";
-import { type BlockId, type IrFunction, type IrInsn, mapTerm, type ValueId } from "../ir.ts";
+import { type BlockId, edgesOf, type IrFunction, type IrInsn, mapTerm, type ValueId } from "../ir.ts";
 import { placesOf } from "../known-bytes.ts";
 import { eachEdge, keepReachable, replaceUses } from "./edit.ts";
 
@@ -142,6 +142,7 @@ function apply(
   });
   if (!changed) return fn;
   const trimmed = blocks.map((block) => {
+    if (!edgesOf(block.term).some((edge) => kept.has(edge.target))) return block;
     const term = mapTerm(
       block.term,
       (v) => v,

@@ -29,7 +29,13 @@ interface Group {
 const step = (name: string, pass: Pass): Step => ({ name, pass });
 
 const tidy: readonly Step[] = [step("cfg", cfg), step("dce", dce)];
-const simplify: readonly Step[] = [step("swaps", swaps), step("fold", fold), step("cse", cse), step("thread", thread), ...tidy];
+const simplify: readonly Step[] = [
+  step("swaps", swaps),
+  step("fold", fold),
+  step("cse", cse),
+  step("thread", thread),
+  ...tidy,
+];
 
 const LEVELS: Readonly<Record<OptimisationLevel, readonly Group[]>> = {
   0: [{ rounds: 1, steps: [step("renumber", renumber)] }],

@@ -76,13 +76,19 @@ export function repairSsa(broken: IrFunction): IrFunction {
   };
   const atExit = (block: BlockId, variable: ValueId): ValueId =>
     local.get(key(block, variable)) ?? atEntry(block, variable);
+  // Blocks that define or use a value with several definitions: the others stay as they are.
+  const touched = new Set<BlockId>();
   for (const block of fn.blocks) {
-    for (const variable of usesBeforeDefinition(block, types)) atEntry(block.id, variable);
+    const uses = usesBeforeDefinition(block, types);
+    if (uses.size > 0 || definitions(block).some(({ id }) => types.has(id))) touched.add(block.id);
+    for (const variable of uses) atEntry(block.id, variable);
   }
   for (let next = unfilled.pop(); next !== undefined; next = unfilled.pop()) {
+    touched.add(next.block);
     for (const pred of graph.preds[next.block] as readonly BlockId[]) atExit(pred, next.variable);
   }
   const rewrite = (block: Block): Block => {
+    if (!touched.has(block.id) && !edgesOf(block.term).some((e) => added.has(e.target))) return block;
     const now = new Map<ValueId, ValueId>();
     const use = (v: ValueId): ValueId => (types.has(v) ? (now.get(v) ?? atEntry(block.id, v)) : v);
     const define = (id: ValueId): ValueId => {

@@ -103,7 +103,10 @@ class Threader {
     }
     this.#finishCopies();
     if (terms.size === 0) return this.#fn;
-    const blocks = this.#fn.blocks.map((b) => ({ ...b, term: terms.get(b.id) ?? b.term }));
+    const blocks = this.#fn.blocks.map((b) => {
+      const term = terms.get(b.id);
+      return term === undefined ? b : { ...b, term };
+    });
     return { ...this.#fn, blocks: [...blocks, ...this.#made], nextBlock: this.#nextBlock };
   }
 
@@ -137,18 +140,15 @@ class Threader {
       const edge = edgesOf(block.term)[decided] as Edge;
       return { op: "jump", edge: this.#fromEdge(block.term, decided, edge, facts), origin: block.term.origin };
     }
-    let changed = false;
+    const edges = edgesOf(block.term);
+    const redirected = edges.map((edge, which) => this.#fromEdge(block.term, which, edge, facts));
+    if (redirected.every((edge, which) => edge === edges[which])) return null;
     let which = 0;
-    const term = mapTerm(
+    return mapTerm(
       block.term,
       (v) => v,
-      (edge) => {
-        const redirected = this.#fromEdge(block.term, which++, edge, facts);
-        changed ||= redirected !== edge;
-        return redirected;
-      },
+      () => redirected[which++] as Edge,
     );
-    return changed ? term : null;
   }
 
   #fromEdge(term: Terminator, which: number, edge: Edge, facts: Facts): Edge {
