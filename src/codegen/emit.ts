@@ -214,7 +214,9 @@ class Emitter {
       if (isCommutative(op) && "reg" in src && src.reg === dst) src = { reg: a };
       else this.#push([{ kind: "alu", op: "mov", bits: 64, dst, src: { reg: a } }], origin);
     }
-    this.#push([{ kind: "alu", op, bits, dst, src }], origin);
+    // Adding 0 is how the steps before ask for a copy.
+    const isCopy = op === "add" && bits === 64 && "imm" in src && src.imm === 0;
+    if (!isCopy) this.#push([{ kind: "alu", op, bits, dst, src }], origin);
   }
 
   #push(insns: readonly Insn<never>[], origin: Origin): void {

@@ -1,7 +1,9 @@
-// Packet pointers that walk with their guards: `p += 14; if p > end goto fail` and then loads at p - 2, rather than a copy of the
-// pointer for every guard. Where a base is read behind its guard only at constant offsets, the guarded sum takes over as base:
-// the copy vanishes, and the next guard adds to it in place. IR to IR, the first step of code generation; the result keeps the
-// IR's meaning but is for `select` only (validate.ts doesn't follow negative offsets). Knows no registers.
+// Packet pointers that walk: `p += 14; if p > end goto fail` and then loads at p - 2, rather than a copy of the pointer for
+// every guard and every header. Two steps. First sums take over: where a base is read behind a guard (or behind a sum that is
+// needed as a value) only at constant offsets, the sum becomes the base, so it is made in place. Then biases: each pointer may be
+// kept some bytes further on than the IR says, chosen so that most of the remaining additions are additions of 0.
+// IR to IR, the first step of code generation; the result keeps the IR's meaning but is for `select` only (validate.ts
+// doesn't follow negative offsets). Knows no registers.
 
 import { must } from "../base/assert.ts";
 import { type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } from "../ir/graph.ts";
@@ -12,28 +14,39 @@ import {
   type IrFunction,
   type IrInsn,
   mapTerm,
+  type Origin,
   operandsOf,
   type Terminator,
   termOperandsOf,
   type ValueId,
 } from "../ir/ir.ts";
+import { chooseBiases, type Relation } from "./bias.ts";
 
 /**
- * A place where base + delta is read. `load` (stores too), `guard`, `offset` take any delta; `index` too, when its result's uses
- * do (they then take the difference); `fixed` wants the pointer itself.
+ * A place where base + delta is read. `load` (stores too), `guard`, `offset` and `index` take any delta; `fixed` wants the
+ * pointer itself.
  */
 interface Use {
   readonly kind: "load" | "guard" | "offset" | "index" | "fixed";
   readonly block: BlockId;
-  /** The instruction's place in its block; -1 for the terminator or an instruction of ours. */
-  readonly index: number;
   /** The offset's or index's own value. */
   readonly value: ValueId | null;
   base: ValueId;
   delta: number;
+  /** An offset that took over as a base: made at its block's end. */
+  atEnd: boolean;
 }
 
-/** Work allowed for one base: guards times uses or blocks; a base with more stays as it is. */
+/** An edge's argument that is a packet pointer. */
+interface Argument {
+  readonly block: BlockId;
+  readonly target: BlockId;
+  readonly place: number;
+  readonly arg: ValueId;
+  readonly param: ValueId;
+}
+
+/** Work allowed for one base: its sums times its uses or the blocks; a base with more stays as it is. */
 const budget = 20_000_000;
 
 /** The function with its packet pointers rebased. */
@@ -48,15 +61,22 @@ class Rebaser {
   readonly #dom: DomTree;
   readonly #values: Values;
   readonly #uses = new Map<ValueId, Use[]>();
+  /** By block and place (the number of instructions for the terminator): the use there. */
   readonly #useAt = new Map<BlockId, Map<number, Use>>();
-  /** Offsets of ours, at the ends of blocks. */
-  readonly #added = new Map<BlockId, Use[]>();
-  /** The use that is an offset's own instruction, by the offset's value. */
-  readonly #offsetOf = new Map<ValueId, Use>();
-  /** How often an offset is read as a value. */
-  readonly #fixedReads = new Map<ValueId, number>();
-  /** Arguments that are replaced. */
-  readonly #edgeArgs = new Map<BlockId, { target: BlockId; place: number; value: ValueId }[]>();
+  /** Sums made at the ends of blocks. */
+  readonly #atEnd = new Map<BlockId, Use[]>();
+  readonly #arguments: Argument[] = [];
+  /** Pointers that something reads exactly as they are. */
+  readonly #exact = new Set<ValueId>();
+  /** Offsets read by an instruction of their own block: they can't wait for its end. */
+  readonly #early = new Set<ValueId>();
+  /** The blocks that define sums of ours. */
+  readonly #homes = new Map<ValueId, BlockId>();
+  /** By sum: the pointer it is the same as, since nothing is added any more. */
+  readonly #aliases = new Map<ValueId, ValueId>();
+  #biases: ReadonlyMap<ValueId, number> = new Map();
+  /** Work left for #isReadAfterFailure. */
+  #budget = budget;
   #nextValue: number;
 
   constructor(fn: IrFunction) {
@@ -68,18 +88,22 @@ class Rebaser {
   }
 
   run(): IrFunction {
-    this.#collect();
+    for (const id of this.#graph.order) this.#collect(must(this.#graph.blockOf[id], "block"));
+    this.#dropUnneeded();
     const work = [...this.#uses.keys()];
-    // Grows while it is walked: a guarded sum is a base itself.
-    for (let i = 0; i < work.length; i++) work.push(...this.#walkGuards(work[i] as ValueId));
-    for (const block of this.#fn.blocks) {
-      block.params.forEach((param, i) => {
-        if (param.type === "pkt") this.#advanceParam(block, param.id, i);
-      });
+    // Grows while it is walked: a sum that took over is a base itself.
+    for (let i = 0; i < work.length; i++) work.push(...this.#walk(work[i] as ValueId));
+    this.#biases = chooseBiases(this.#relations(), (v) => this.#isMovable(v));
+    for (const uses of this.#uses.values()) {
+      for (const { kind, value, base, delta } of uses) {
+        if (kind !== "offset" || value === null) continue;
+        if (delta + this.#bias(value) - this.#bias(base) === 0) this.#aliases.set(value, base);
+      }
     }
-    const blocks = this.#fn.blocks.map((block) => this.#rebuilt(block));
-    return { ...this.#fn, blocks, nextValue: this.#nextValue };
+    return { ...this.#fn, blocks: this.#fn.blocks.map((block) => this.#rebuilt(block)), nextValue: this.#nextValue };
   }
+
+  // What there is
 
   #isPacket(v: ValueId): boolean {
     return this.#values.type[v] === "pkt";
@@ -96,113 +120,73 @@ class Rebaser {
     }
   }
 
-  #collect(): void {
-    const movable = this.#movableIndexes();
-    const needed = this.#neededOffsets(movable);
-    const add = (use: Use): void => {
-      const list = this.#uses.get(use.base) ?? [];
-      if (list.length === 0) this.#uses.set(use.base, list);
-      list.push(use);
-      if (use.kind === "fixed") return;
-      if (use.kind === "offset" && use.value !== null) this.#offsetOf.set(use.value, use);
-      const row = this.#useAt.get(use.block) ?? new Map<number, Use>();
-      this.#useAt.set(use.block, row.set(use.index, use));
+  #add(use: Use, place: number): void {
+    const list = this.#uses.get(use.base) ?? [];
+    if (list.length === 0) this.#uses.set(use.base, list);
+    list.push(use);
+    if (use.kind === "fixed") return;
+    const row = this.#useAt.get(use.block) ?? new Map<number, Use>();
+    this.#useAt.set(use.block, row.set(place, use));
+  }
+
+  #collect(block: Block): void {
+    const add = (kind: Use["kind"], place: number, value: ValueId | null, base: ValueId, more: number): void => {
+      const root = this.#rootOf(base);
+      const use = { kind, block: block.id, value, base: root.base, delta: root.delta + more, atEnd: false };
+      this.#add(use, place);
     };
-    for (const id of this.#graph.order) {
-      const block = must(this.#graph.blockOf[id], "block");
-      const fixed = (v: ValueId): void => {
-        // An offset's own instruction is the use of its base.
-        if (!this.#isPacket(v) || this.#values.def[v]?.op === "offset") return;
-        add({ kind: "fixed", block: id, index: -1, value: null, base: v, delta: 0 });
-      };
-      block.insns.forEach((insn, index) => {
-        if ((insn.op === "load" || insn.op === "store") && this.#isPacket(insn.base)) {
-          const { base, delta } = this.#rootOf(insn.base);
-          add({ kind: "load", block: id, index, value: null, base, delta: delta + insn.offset });
-        } else if (insn.op === "offset" && this.#isPacket(insn.base)) {
-          if (needed.has(insn.id)) add({ kind: "offset", block: id, index, value: insn.id, ...this.#rootOf(insn.id) });
-        } else if (insn.op === "index" && movable.has(insn.id)) {
-          add({ kind: "index", block: id, index, value: insn.id, ...this.#rootOf(insn.base) });
-        } else operandsOf(insn).forEach(fixed);
+    const fixed = (v: ValueId): void => {
+      if (!this.#isPacket(v)) return;
+      this.#add({ kind: "fixed", block: block.id, value: null, base: v, delta: 0, atEnd: false }, -1);
+    };
+    const exact = (v: ValueId): void => {
+      if (!this.#isPacket(v)) return;
+      fixed(v);
+      this.#exact.add(v);
+      if (this.#values.block[v] === block.id) this.#early.add(v);
+    };
+    block.insns.forEach((insn, place) => {
+      if ((insn.op === "load" || insn.op === "store") && this.#isPacket(insn.base)) {
+        add("load", place, null, insn.base, insn.offset);
+      } else if (insn.op === "offset" && this.#isPacket(insn.base)) add("offset", place, insn.id, insn.id, 0);
+      else if (insn.op === "index" && this.#isPacket(insn.base)) add("index", place, insn.id, insn.base, 0);
+      else operandsOf(insn).forEach(exact);
+    });
+    const { term } = block;
+    if (term.op === "packetGuard") add("guard", block.insns.length, null, term.base, term.bytes);
+    else termOperandsOf(term).forEach(exact);
+    for (const edge of edgesOf(term)) {
+      const { params } = must(this.#graph.blockOf[edge.target], "block");
+      edge.args.forEach((arg, place) => {
+        if (!this.#isPacket(arg)) return;
+        fixed(arg);
+        const param = must(params[place], "parameter").id;
+        if (this.#values.def[arg]?.op === "undef") return;
+        this.#arguments.push({ block: block.id, target: edge.target, place, arg, param });
       });
-      const { term } = block;
-      if (term.op === "packetGuard") {
-        const { base, delta } = this.#rootOf(term.base);
-        add({ kind: "guard", block: id, index: -1, value: null, base, delta: delta + term.bytes });
-      } else termOperandsOf(term).forEach(fixed);
-      for (const edge of edgesOf(term)) edge.args.forEach(fixed);
-    }
-    // An index of base + delta is the index of base, moved.
-    for (const list of [...this.#uses.values()])
-      for (const use of list) if (use.kind === "index") this.#moveIndex(use, 0);
-  }
-
-  /** Indexes whose results are read only where a constant can be added for nothing. */
-  #movableIndexes(): Set<ValueId> {
-    const movable = new Set<ValueId>();
-    for (const block of this.#fn.blocks) {
-      for (const insn of block.insns) if (insn.op === "index" && insn.type === "pkt") movable.add(insn.id);
-    }
-    const pin = (v: ValueId): void => {
-      movable.delete(v);
-    };
-    for (const block of this.#fn.blocks) {
-      for (const insn of block.insns) {
-        if (insn.op === "offset" || insn.op === "load") continue;
-        if (insn.op === "store") pin(insn.value);
-        else if (insn.op === "index") pin(insn.index);
-        else operandsOf(insn).forEach(pin);
-      }
-      if (block.term.op !== "packetGuard") termOperandsOf(block.term).forEach(pin);
-      for (const edge of edgesOf(block.term)) edge.args.forEach(pin);
-    }
-    // The base of an index that can't take a delta must be exact itself.
-    for (const block of this.#fn.blocks) {
-      for (const insn of block.insns) if (insn.op === "index" && !movable.has(insn.id)) pin(insn.base);
-    }
-    return movable;
-  }
-
-  /** Offsets that something reads as a value; the others fold into their users. */
-  #neededOffsets(movable: ReadonlySet<ValueId>): Set<ValueId> {
-    const needed = new Set<ValueId>();
-    const need = (v: ValueId): void => {
-      if (this.#values.def[v]?.op !== "offset") return;
-      needed.add(v);
-      this.#fixedReads.set(v, (this.#fixedReads.get(v) ?? 0) + 1);
-    };
-    for (const block of this.#fn.blocks) {
-      for (const insn of block.insns) {
-        if (insn.op === "load" || insn.op === "store" || insn.op === "offset") continue;
-        if (insn.op !== "index" || !movable.has(insn.id)) operandsOf(insn).forEach(need);
-      }
-      if (block.term.op !== "packetGuard") termOperandsOf(block.term).forEach(need);
-      for (const edge of edgesOf(block.term)) edge.args.forEach(need);
-    }
-    return needed;
-  }
-
-  /** Makes an index exact in its base: its result lies by `use.delta - delta` lower, which its readers add. */
-  #moveIndex(use: Use, delta: number): void {
-    const by = use.delta - delta;
-    use.delta = delta;
-    if (by === 0) return;
-    for (const reader of this.#uses.get(must(use.value, "index")) ?? []) {
-      if (reader.kind === "index") this.#moveIndex({ ...reader, delta: by }, 0);
-      else reader.delta += by;
     }
   }
 
-  /** Lets guarded sums take over from `root`; returns them. */
-  #walkGuards(root: ValueId): ValueId[] {
+  /** Forgets offsets that only fold into their users. */
+  #dropUnneeded(): void {
+    for (const [base, uses] of this.#uses) {
+      const needed = uses.filter((use) => use.kind !== "offset" || this.#uses.has(must(use.value, "offset")));
+      this.#uses.set(base, needed);
+    }
+  }
+
+  // Sums that take over
+
+  /** Lets sums take over from `root` where that helps; returns them. */
+  #walk(root: ValueId): ValueId[] {
     const uses = this.#uses.get(root) ?? [];
-    const guards = uses.filter((use) => use.kind === "guard");
-    if (guards.length * Math.max(uses.length, this.#graph.order.length) > budget) return [];
-    guards.sort((a, b) => this.#position(a.block) - this.#position(b.block));
+    const points = uses.filter((use) => use.kind === "guard" || use.kind === "offset");
+    if (points.length * Math.max(uses.length, this.#graph.order.length) > budget) return [];
+    points.sort((a, b) => this.#position(a.block) - this.#position(b.block) || Number(b.kind < a.kind));
     const made: ValueId[] = [];
-    for (const guard of guards) {
-      if (guard.base !== root || guard.delta === 0) continue;
-      const sum = this.#takeOver(root, guard);
+    for (const point of points) {
+      if (point.base !== root || point.delta === 0) continue;
+      const sum = point.kind === "guard" ? this.#guardTakesOver(root, point) : this.#offsetTakesOver(root, point);
       if (sum !== null) made.push(sum);
     }
     return made;
@@ -212,90 +196,73 @@ class Rebaser {
     return this.#graph.position[block] as number;
   }
 
-  #takeOver(root: ValueId, guard: Use): ValueId | null {
+  #guardTakesOver(root: ValueId, guard: Use): ValueId | null {
     const { term } = must(this.#graph.blockOf[guard.block], "block");
-    if (term.op !== "packetGuard" || (this.#graph.preds[term.ok.target] as readonly BlockId[]).length !== 1)
-      return null;
+    if (term.op !== "packetGuard") return null;
     const region = term.ok.target;
-    const uses = must(this.#uses.get(root), "uses");
-    const behind = uses.filter((use) => use.kind !== "fixed" && this.#dom.dominates(region, use.block));
-    if (behind.length === 0) return null;
-    const moving = new Set(behind);
-    const others = uses.filter((use) => use !== guard && !moving.has(use));
-    let moved = behind;
-    if (this.#isLiveAt(root, others, region)) {
-      // The root stays in its register anyway; only guards gain by another base.
-      moved = behind.filter((use) => use.kind === "guard");
-      if (moved.length === 0) return null;
-    }
+    if ((this.#graph.preds[region] as readonly BlockId[]).length !== 1) return null;
+    const moved = this.#movedBehind(root, guard, [region], (block) => this.#dom.dominates(region, block));
+    if (moved.length === 0) return null;
     const sum = this.#nextValue++;
-    const bytes = guard.delta;
-    const gone = new Set(moved).add(guard);
-    const definition: Use = { kind: "offset", block: guard.block, index: -1, value: sum, base: root, delta: bytes };
-    this.#uses.set(root, [...uses.filter((use) => !gone.has(use)), definition]);
-    this.#addAtEnd(definition);
-    for (const use of gone) {
-      use.base = sum;
-      use.delta -= bytes;
-      if (use.kind === "index") this.#moveIndex(use, 0);
-    }
-    this.#uses.set(sum, [...gone]);
+    const definition: Use = { ...guard, kind: "offset", value: sum, atEnd: true };
+    must(this.#uses.get(root), "uses").push(definition);
+    this.#homes.set(sum, guard.block);
+    this.#sumAtEnd(definition);
+    this.#takeOver(root, sum, guard.delta, [guard, ...moved]);
     return sum;
   }
 
-  /**
-   * A parameter that is only read through one guarded sum becomes that sum: what the arguments' own offsets swallow, or make
-   * vanish, is saved.
-   */
-  #advanceParam(block: Block, param: ValueId, place: number): void {
-    const uses = this.#uses.get(param) ?? [];
-    const [definition] = uses;
-    if (uses.length !== 1 || definition === undefined || definition.kind !== "offset" || definition.index !== -1)
-      return;
-    const bytes = definition.delta;
-    let cost = 0;
-    const preds = new Set(this.#graph.preds[block.id] as readonly BlockId[]);
-    const steps: (() => void)[] = [];
-    for (const pred of preds) {
-      for (const edge of edgesOf(must(this.#graph.blockOf[pred], "block").term)) {
-        if (edge.target !== block.id) continue;
-        const arg = must(edge.args[place], "argument");
-        if (this.#values.def[arg]?.op === "undef") continue;
-        const own = this.#offsetOf.get(arg);
-        if (own !== undefined && this.#fixedReads.get(arg) === 1) {
-          cost += Number(own.delta + bytes !== 0) - Number(own.delta !== 0);
-          steps.push(() => {
-            own.delta += bytes;
-          });
-        } else {
-          cost++;
-          steps.push(() => {
-            const value = this.#nextValue++;
-            this.#addAtEnd({ kind: "offset", block: pred, index: -1, value, base: arg, delta: bytes });
-            const others = this.#edgeArgs.get(pred) ?? [];
-            this.#edgeArgs.set(pred, [...others, { target: block.id, place, value }]);
-          });
-        }
-      }
+  #offsetTakesOver(root: ValueId, offset: Use): ValueId | null {
+    const sum = must(offset.value, "offset");
+    if (offset.atEnd || this.#early.has(sum)) return null;
+    const { block } = offset;
+    const behind = (other: BlockId): boolean => other !== block && this.#dom.dominates(block, other);
+    const moved = this.#movedBehind(root, offset, this.#graph.succs[block] as readonly BlockId[], behind);
+    if (moved.length === 0) return null;
+    offset.atEnd = true;
+    this.#sumAtEnd(offset);
+    this.#takeOver(root, sum, offset.delta, moved);
+    return sum;
+  }
+
+  /** The uses of root that may move to a sum: all behind it, or where root stays alive only those that cost an addition. */
+  #movedBehind(root: ValueId, point: Use, starts: readonly BlockId[], isBehind: (block: BlockId) => boolean): Use[] {
+    const uses = must(this.#uses.get(root), "uses");
+    const behind = uses.filter((use) => use !== point && use.kind !== "fixed" && isBehind(use.block));
+    if (behind.length === 0) return behind;
+    const moving = new Set(behind);
+    const others = uses.filter((use) => use !== point && !moving.has(use));
+    if (!this.#isLiveAt(root, others, starts)) return behind;
+    return behind.filter((use) => use.kind === "guard" || use.kind === "offset");
+  }
+
+  #takeOver(root: ValueId, sum: ValueId, bytes: number, moved: readonly Use[]): void {
+    const gone = new Set(moved);
+    this.#uses.set(
+      root,
+      must(this.#uses.get(root), "uses").filter((use) => !gone.has(use)),
+    );
+    for (const use of moved) {
+      use.base = sum;
+      use.delta -= bytes;
     }
-    if (cost >= 1) return;
-    for (const step of steps) step();
-    const sum = must(definition.value, "sum");
-    const left = must(this.#added.get(definition.block), "sum").filter((use) => use !== definition);
-    this.#added.set(definition.block, left);
-    const readers = this.#uses.get(sum) ?? [];
-    for (const use of readers) use.base = param;
-    this.#uses.set(param, readers);
-    this.#uses.delete(sum);
+    this.#uses.set(sum, [...(this.#uses.get(sum) ?? []), ...moved]);
   }
 
-  #addAtEnd(use: Use): void {
-    this.#added.set(use.block, [...(this.#added.get(use.block) ?? []), use]);
+  #sumAtEnd(use: Use): void {
+    const list = this.#atEnd.get(use.block) ?? [];
+    if (list.length === 0) this.#atEnd.set(use.block, list);
+    list.push(use);
   }
 
-  /** Whether one of the uses is reached from the start of `block` without passing the root's definition. */
-  #isLiveAt(root: ValueId, uses: readonly Use[], block: BlockId): boolean {
-    const home = this.#values.block[root] as number;
+  /** Whether one of the uses is reached from the start of one of the blocks without passing the root's definition. */
+  #isLiveAt(root: ValueId, uses: readonly Use[], blocks: readonly BlockId[]): boolean {
+    const live = this.#liveBlocks(root, uses);
+    return blocks.some((block) => live.has(block));
+  }
+
+  #liveBlocks(root: ValueId, uses: readonly Use[]): ReadonlySet<BlockId> {
+    const home = this.#homes.get(root) ?? this.#values.block[root] ?? -1;
     const seen = new Set<BlockId>();
     const work: BlockId[] = [];
     const reach = (id: BlockId): void => {
@@ -305,41 +272,129 @@ class Rebaser {
     };
     for (const use of uses) reach(use.block);
     for (let at = work.pop(); at !== undefined; at = work.pop()) {
-      if (at === block) return true;
       for (const pred of this.#graph.preds[at] as readonly BlockId[]) reach(pred);
+    }
+    return seen;
+  }
+
+  // Biases
+
+  #isMovable(v: ValueId): boolean {
+    if (this.#exact.has(v)) return false;
+    const op = this.#values.def[v]?.op;
+    // A parameter or a sum of ours has no instruction.
+    return op === undefined || op === "offset" || op === "index";
+  }
+
+  #relations(): Relation[] {
+    const relations: Relation[] = [];
+    for (const [base, uses] of this.#uses) {
+      for (const { kind, value, delta } of uses) {
+        if (kind === "guard") relations.push({ from: base, to: null, distance: delta, joins: false });
+        else if (kind === "offset" || kind === "index")
+          relations.push({ from: base, to: value, distance: delta, joins: false });
+      }
+    }
+    for (const { arg, param } of this.#arguments) relations.push({ from: arg, to: param, distance: 0, joins: true });
+    return relations;
+  }
+
+  #bias(v: ValueId): number {
+    return this.#biases.get(v) ?? 0;
+  }
+
+  // The new function
+
+  #rebuilt(block: Block): Block {
+    const row = this.#useAt.get(block.id);
+    const insns: IrInsn[] = [];
+    block.insns.forEach((insn, place) => {
+      const use = row?.get(place);
+      if (use === undefined) insns.push(insn);
+      else if (!use.atEnd && (use.kind !== "offset" || this.#uses.has(must(use.value, "offset")))) {
+        this.#pushMoved(insns, insn, use);
+      }
+    });
+    const { origin } = block.term;
+    for (const use of this.#atEnd.get(block.id) ?? []) {
+      const sum = must(use.value, "sum");
+      this.#pushSum(insns, sum, use.base, use.delta + this.#bias(sum) - this.#bias(use.base), origin);
+    }
+    const term = this.#withArguments(block, insns);
+    const guard = row?.get(block.insns.length);
+    if (guard === undefined || term.op !== "packetGuard") return { ...block, insns, term };
+    const bytes = guard.delta - this.#bias(guard.base);
+    let base = guard.base;
+    if (bytes === 0 && this.#isReadAfterFailure(base, term.fail.target)) {
+      base = this.#nextValue++;
+      this.#pushCopy(insns, base, guard.base, origin);
+    }
+    return { ...block, insns, term: { ...term, base, bytes } };
+  }
+
+  /**
+   * Whether the register that a guard compares is read where it fails. The verifier marks that register as beyond the end and
+   * forgets what was known of its range, so then a copy must be compared.
+   * **Source:** Linux kernel/bpf/verifier.c, mark_pkt_end.
+   */
+  #isReadAfterFailure(compared: ValueId, fail: BlockId): boolean {
+    for (let v: ValueId | undefined = compared; v !== undefined; v = this.#aliases.get(v)) {
+      this.#budget -= this.#graph.order.length;
+      if (this.#budget < 0 || this.#liveBlocks(v, this.#uses.get(v) ?? []).has(fail)) return true;
+      // Other names of the same register.
+      for (const use of this.#uses.get(v) ?? []) {
+        const other = use.kind === "offset" ? use.value : null;
+        if (other === null || this.#aliases.get(other) !== v) continue;
+        if (this.#liveBlocks(other, this.#uses.get(other) ?? []).has(fail)) return true;
+      }
     }
     return false;
   }
 
-  #rebuilt(block: Block): Block {
-    const row = this.#useAt.get(block.id) ?? new Map<number, Use>();
-    const insns = block.insns.map((insn, i): IrInsn => {
-      const use = row.get(i);
-      if (use === undefined) return insn;
-      if (insn.op === "load" || insn.op === "store") return { ...insn, base: use.base, offset: use.delta };
-      if (insn.op === "offset") return { ...insn, base: use.base, bytes: use.delta };
-      if (insn.op === "index") return { ...insn, base: use.base };
-      return insn;
-    });
-    const term = this.#withArgs(block);
-    const { origin } = term;
-    for (const { value, base, delta } of this.#added.get(block.id) ?? []) {
-      // An `index` stays a base of its own in `select`; an `offset` would fold back into its users.
-      const index = this.#nextValue++;
-      insns.push({ op: "const", id: index, type: "i64", value: BigInt.asUintN(64, BigInt(delta)), origin });
-      insns.push({ op: "index", id: must(value, "sum"), type: "pkt", base, index, origin });
+  #pushMoved(insns: IrInsn[], insn: IrInsn, use: Use): void {
+    const delta = use.delta - this.#bias(use.base);
+    if (insn.op === "load" || insn.op === "store") insns.push({ ...insn, base: use.base, offset: delta });
+    else if (insn.op === "offset") insns.push({ ...insn, base: use.base, bytes: delta + this.#bias(insn.id) });
+    else if (insn.op === "index") {
+      const rest = delta + this.#bias(insn.id);
+      const id = rest === 0 ? insn.id : this.#nextValue++;
+      insns.push({ ...insn, base: use.base, id });
+      if (rest !== 0) this.#pushSum(insns, insn.id, id, rest, insn.origin);
     }
-    const guard = row.get(-1);
-    if (guard === undefined || term.op !== "packetGuard") return { ...block, insns, term };
-    return { ...block, insns, term: { ...term, base: guard.base, bytes: guard.delta } };
   }
 
-  #withArgs(block: Block): Terminator {
-    const own = this.#edgeArgs.get(block.id);
-    if (own === undefined) return block.term;
+  /** An `index` by a constant stays a base of its own in `select`; an `offset` would fold back into its users. */
+  #pushSum(insns: IrInsn[], id: ValueId, base: ValueId, bytes: number, origin: Origin): void {
+    if (bytes === 0) {
+      insns.push({ op: "offset", id, type: "pkt", base, bytes, origin });
+      return;
+    }
+    this.#pushIndex(insns, id, base, bytes, origin);
+  }
+
+  #pushCopy(insns: IrInsn[], id: ValueId, base: ValueId, origin: Origin): void {
+    this.#pushIndex(insns, id, base, 0, origin);
+  }
+
+  #pushIndex(insns: IrInsn[], id: ValueId, base: ValueId, bytes: number, origin: Origin): void {
+    const index = this.#nextValue++;
+    insns.push({ op: "const", id: index, type: "i64", value: BigInt.asUintN(64, BigInt(bytes)), origin });
+    insns.push({ op: "index", id, type: "pkt", base, index, origin });
+  }
+
+  /** The terminator, with arguments brought to their parameters' biases by instructions at the block's end. */
+  #withArguments(block: Block, insns: IrInsn[]): Terminator {
     const same = (v: ValueId): ValueId => v;
     return mapTerm(block.term, same, (edge) => {
-      const args = edge.args.map((arg, i) => own.find((x) => x.target === edge.target && x.place === i)?.value ?? arg);
+      const { params } = must(this.#graph.blockOf[edge.target], "block");
+      const args = edge.args.map((arg, place) => {
+        const param = must(params[place], "parameter").id;
+        const bytes = this.#bias(param) - this.#bias(arg);
+        if (!this.#isPacket(arg) || bytes === 0 || this.#values.def[arg]?.op === "undef") return arg;
+        const id = this.#nextValue++;
+        this.#pushSum(insns, id, arg, bytes, block.term.origin);
+        return id;
+      });
       return { ...edge, args };
     });
   }
