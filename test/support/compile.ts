@@ -33,6 +33,7 @@ export function compileText(
     cpu: "v3",
     kernel: null,
     optimise: 2,
+    checkEachPass: true,
     defines: new Map(),
     ...rest,
   });

@@ -2,7 +2,7 @@
 // value. A comparison first makes sure that the headers it reads are there; where one isn't, it is false.
 
 import { must } from "../../base/assert.ts";
-import { visitDeep } from "../header-graph.ts";
+import { visitValue } from "../header-graph.ts";
 import type { CompareOp, ConstantSet, HCond, HExpr, Instance, NumberRange, SetElement } from "../hir.ts";
 import type { BlockId, Compare, Edge, IntType, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
@@ -42,10 +42,16 @@ export function lowerCondition(l: Lowering, condition: HCond, yes: BlockId, no: 
     case "and":
     case "or":
       return lowerJunction(l, condition, yes, no);
-    default:
-      lowerTest(l, condition, yes, no);
-      return { whenTrue: l.env, whenFalse: l.env };
+    default: {
+      const whenFalse = lowerTest(l, condition, yes, no);
+      return { whenTrue: l.env, whenFalse };
+    }
   }
+}
+
+/** What has been read on two ways to one place. */
+function commonEnv(a: Env, b: Env): Env {
+  return a === b ? a : new Map([...a].filter(([stage, result]) => b.get(stage) === result));
 }
 
 /** Chains of `and` and of `or` are left-deep trees that may be long: followed in a loop. */
@@ -58,13 +64,14 @@ function lowerJunction(l: Lowering, condition: HCond & { kind: "and" | "or" }, y
   }
   parts.push(left);
   parts.reverse();
-  // Where the chain stops early, only what the first part read is sure to have been read.
+  // Where the chain stops early, only what is read on every way there is sure to have been read.
   let early: Env | null = null;
   let late: Env = l.env;
   for (const [i, part] of parts.entries()) {
     const next = i === parts.length - 1 ? (condition.kind === "and" ? yes : no) : l.block();
     const outcome = condition.kind === "and" ? lowerCondition(l, part, next, no) : lowerCondition(l, part, yes, next);
-    early ??= condition.kind === "and" ? outcome.whenFalse : outcome.whenTrue;
+    const stops = condition.kind === "and" ? outcome.whenFalse : outcome.whenTrue;
+    early = early === null ? stops : commonEnv(early, stops);
     late = condition.kind === "and" ? outcome.whenTrue : outcome.whenFalse;
     if (i < parts.length - 1) {
       l.goOn(next);
@@ -75,50 +82,54 @@ function lowerJunction(l: Lowering, condition: HCond & { kind: "and" | "or" }, y
   return condition.kind === "and" ? { whenTrue: late, whenFalse: stopped } : { whenTrue: stopped, whenFalse: late };
 }
 
+/** Makes the code of a single test; gives what has been read wherever it may be false, l.env is what has been read where it holds. */
 function lowerTest(
   l: Lowering,
   condition: Exclude<HCond, { kind: "and" | "or" | "not" }>,
   yes: BlockId,
   no: BlockId,
-): void {
+): Env {
   const { builder } = l;
   const [toYes, toNo] = [edge(yes), edge(no)];
   switch (condition.kind) {
     case "constant":
       builder.jump(condition.value ? yes : no);
-      return;
+      return l.env;
     case "present":
       builder.branch("eq", "i32", headerOf(l, condition.instance).present, l.i32(1), toYes, toNo);
-      return;
+      return l.env;
     case "opaque": {
       const stages = l.plan.stages.filter((stage) => stage.layer <= TRANSPORT_LAYER);
       for (const stage of stages) readStage(l, stage);
       for (const stage of stages) {
         const next = l.block();
-        builder.branch("eq", "i32", readStage(l, stage).stuck, l.i32(1), toYes, edge(next));
+        builder.branch("eq", "i32", must(readStage(l, stage).stuck, "a stage's flag"), l.i32(1), toYes, edge(next));
         l.goOn(next);
       }
       builder.jump(no);
-      return;
+      return l.env;
     }
-    case "compare":
-      needHeaders(l, [condition.a, condition.b], no);
+    case "compare": {
+      const whenFalse = needHeaders(l, [condition.a, condition.b], no);
       lowerCompare(l, condition.op, condition.a, condition.b, yes, no);
-      return;
-    case "inSet":
-      needHeaders(l, [condition.value], no);
+      return whenFalse;
+    }
+    case "inSet": {
+      const whenFalse = needHeaders(l, [condition.value], no);
       if (condition.negated) lowerInSet(l, condition.value, condition.set, no, yes);
       else lowerInSet(l, condition.value, condition.set, yes, no);
-      return;
-    case "inMap": {
-      needHeaders(l, [condition.key], no);
-      builder.nullGuard(lookup(l, condition.map, condition.key), toYes, toNo);
-      return;
+      return whenFalse;
     }
-    case "truth":
-      needHeaders(l, [condition.value], no);
+    case "inMap": {
+      const whenFalse = needHeaders(l, [condition.key], no);
+      builder.nullGuard(lookup(l, condition.map, condition.key), toYes, toNo);
+      return whenFalse;
+    }
+    case "truth": {
+      const whenFalse = needHeaders(l, [condition.value], no);
       builder.branch("ne", "i32", lowerNumber(l, condition.value), l.i32(0), toYes, toNo);
-      return;
+      return whenFalse;
+    }
   }
 }
 
@@ -126,19 +137,24 @@ function edge(target: BlockId): Edge {
   return { target, args: [] };
 }
 
-/** Goes on where every header the values read is there; elsewhere to `no`. Inside a header's own expressions it is there. */
-function needHeaders(l: Lowering, values: readonly HExpr[], no: BlockId): void {
+/**
+ * Goes on where every header the values read is there; elsewhere to `no`. Inside a header's own expressions it is there.
+ * Gives what has been read on every way to `no`.
+ */
+function needHeaders(l: Lowering, values: readonly HExpr[], no: BlockId): Env {
   const needed = new Set<Instance>();
-  for (const value of values) {
-    // Conditions inside a value look after themselves.
-    if (value.kind !== "condition") visitDeep(value, { field: (instance) => needed.add(instance) });
-  }
+  // Conditions inside a value look after themselves: they are not walked into.
+  for (const value of values) visitValue(value, (instance) => needed.add(instance));
+  let atFirst: Env | null = null;
   for (const instance of needed) {
     if (instance.index === -1) continue;
     const next = l.block();
-    l.builder.branch("eq", "i32", headerOf(l, instance).present, l.i32(1), edge(next), edge(no));
+    const { present } = headerOf(l, instance);
+    atFirst ??= l.env;
+    l.builder.branch("eq", "i32", present, l.i32(1), edge(next), edge(no));
     l.goOn(next);
   }
+  return atFirst ?? l.env;
 }
 
 function lowerCompare(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId, no: BlockId): void {

@@ -12,16 +12,16 @@ import type { Value } from "./value.ts";
 
 /** What the reading of a stage found, as SSA values that hold from there on. */
 export interface StageResult {
-  /** For each header: `present` an i32 0 or 1, `pointer` its first byte where it is present. */
+  /** For each header that rules name: `present` an i32 0 or 1, `pointer` its first byte where it is present. */
   readonly headers: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
   /** The selectors of the last header read, i32 each; NO_SELECTOR where nothing follows. */
   readonly selectors: readonly ValueId[];
   /** What follows the last header read. */
   readonly payload: ValueId;
-  /** Which header was read last: its number in the stage from 1, an i32; 0 for none. */
-  readonly last: ValueId;
-  /** 1 where a header was announced that couldn't be read, an i32. */
-  readonly stuck: ValueId;
+  /** Which header was read last: its number in the stage from 1, an i32; 0 for none. null where nobody asks. */
+  readonly last: ValueId | null;
+  /** 1 where a header was announced that couldn't be read, an i32. null where nobody asks. */
+  readonly stuck: ValueId | null;
 }
 
 /** What has been read on every way to a point. Replaced, never changed, so that it can be kept and gone back to. */

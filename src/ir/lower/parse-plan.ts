@@ -42,6 +42,8 @@ export interface Stage {
 export interface ParsePlan {
   readonly stages: readonly Stage[];
   readonly stageOf: ReadonlyMap<Instance, Stage>;
+  /** The headers that rules name: only these are handed on by a stage; the others are just read past. */
+  readonly named: ReadonlySet<Instance>;
   readonly usesOpaque: boolean;
   /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
   stagesOf(statement: HStmt): number;
@@ -65,6 +67,7 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
       usesOpaque = true;
     },
   });
+  const named = new Set(needed);
   // Whether a packet can be read through depends on every header that could be in it.
   if (usesOpaque) for (const header of headers) for (const instance of header.instances) needed.add(instance);
   for (const instance of needed) {
@@ -86,7 +89,7 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     }
   }
   const masks = new Map<HStmt, number>();
-  return { stages, stageOf, usesOpaque, stagesOf: (statement) => maskOf(statement, stageOf, stages, masks) };
+  return { stages, stageOf, named, usesOpaque, stagesOf: (statement) => maskOf(statement, stageOf, stages, masks) };
 }
 
 function maskOf(
@@ -325,6 +328,13 @@ function makeMember(
   const extensions = all.filter((h) => h.extension && hangsHere(h));
   const leadsOn = headers.some(hangsHere) || extensions.some((h) => h.instances.some((i) => needed.has(i)));
   return { instance, entries, chained, extensions: leadsOn ? extensions : [], leadsOn };
+}
+
+/** True when a later stage must know which header of `stage` was read last: not every one leads to all that may follow. */
+export function lastMatters(plan: ParsePlan, stage: Stage): boolean {
+  const leading = stage.members.filter((m) => m.leadsOn).map((m) => m.instance);
+  const entries = plan.stages.flatMap((s) => s.members.flatMap((m) => m.entries)).filter((e) => e.from === stage);
+  return entries.some((e) => leading.some((i) => !e.parents.includes(i)));
 }
 
 /** True when a packet that announces this member but can't be read there has a layer 4 that can't be read. */

@@ -9,7 +9,7 @@ import type { BlockId, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
 import { type Lowering, NO_SELECTOR, type StageResult } from "./lowering.ts";
-import { hidesTransport, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
+import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
 export function headerOf(l: Lowering, instance: Instance): { readonly present: ValueId; readonly pointer: ValueId } {
@@ -66,24 +66,27 @@ interface Candidate {
 class StageReader {
   readonly #l: Lowering;
   readonly #stage: Stage;
-  /** Every header of the stage with its extensions, in the order of the join's parameters. */
+  /** The stage's headers and extensions that rules name, in the order of the join's parameters. */
   readonly #instances: readonly Instance[];
   readonly #selectorCount: number;
+  readonly #asksLast: boolean;
   readonly #join: { readonly id: BlockId; readonly params: readonly ValueId[] };
 
   constructor(l: Lowering, stage: Stage) {
     this.#l = l;
     this.#stage = stage;
-    this.#instances = [
-      ...new Set(stage.members.flatMap((m) => [m.instance, ...m.extensions.flatMap((h) => h.instances)])),
-    ];
+    const all = stage.members.flatMap((m) => [m.instance, ...m.extensions.flatMap((h) => h.instances)]);
+    this.#instances = [...new Set(all)].filter((i) => l.plan.named.has(i));
+    this.#asksLast = lastMatters(l.plan, stage);
     this.#selectorCount = Math.max(
       0,
       ...stage.members.map((m) => (m.leadsOn ? (m.instance.header.next?.fields.length ?? 0) : 0)),
     );
     const types: IrType[] = this.#instances.flatMap((): IrType[] => ["i32", "pkt"]);
     for (let i = 0; i < this.#selectorCount; i++) types.push("i32");
-    types.push("pkt", "i32", "i32");
+    types.push("pkt");
+    if (this.#asksLast) types.push("i32");
+    if (l.plan.usesOpaque) types.push("i32");
     this.#join = l.builder.newBlock(types);
   }
 
@@ -99,17 +102,15 @@ class StageReader {
     if (root !== undefined) this.#try(root, l.packet, NOTHING_FOUND);
     else this.#fromSources(sources, 0);
     l.goOn(this.#join.id);
-    const params = this.#join.params;
-    const at = this.#instances.length * 2;
-    const param = (i: number): ValueId => must(params[i], "a parameter of a stage");
+    // In the order in which `#done` passes them.
+    const params = this.#join.params.values();
+    const next = (): ValueId => must(params.next().value, "a parameter of a stage");
     return {
-      headers: new Map(
-        this.#instances.map((instance, i) => [instance, { present: param(2 * i), pointer: param(2 * i + 1) }]),
-      ),
-      selectors: Array.from({ length: this.#selectorCount }, (_, i) => param(at + i)),
-      payload: param(at + this.#selectorCount),
-      last: param(at + this.#selectorCount + 1),
-      stuck: param(at + this.#selectorCount + 2),
+      headers: new Map(this.#instances.map((instance) => [instance, { present: next(), pointer: next() }])),
+      selectors: Array.from({ length: this.#selectorCount }, next),
+      payload: next(),
+      last: this.#asksLast ? next() : null,
+      stuck: l.plan.usesOpaque ? next() : null,
     };
   }
 
@@ -124,7 +125,7 @@ class StageReader {
         if (entry.from !== from) continue;
         const leading = from.members.flatMap((m, i) => (m.leadsOn ? [{ instance: m.instance, number: i + 1 }] : []));
         const numbers = leading.filter((m) => entry.parents.includes(m.instance)).map((m) => m.number);
-        const after = numbers.length === leading.length ? null : { last: result.last, numbers };
+        const after = result.last === null || numbers.length === leading.length ? null : { last: result.last, numbers };
         candidates.push({ values: entry.values, after, go: () => this.#try(member, result.payload, NOTHING_FOUND) });
       }
     }
@@ -312,7 +313,7 @@ class StageReader {
     const l = this.#l;
     const { builder } = l;
     const extensions = member.extensions;
-    const instances = extensions.flatMap((h) => h.instances);
+    const instances = extensions.flatMap((h) => h.instances).filter((i) => l.plan.named.has(i));
     const flagTypes: IrType[] = instances.flatMap((): IrType[] => ["i32", "pkt"]);
     const flags = (progress: Progress): ValueId[] =>
       instances.flatMap((i) => {
@@ -378,21 +379,7 @@ class StageReader {
     const pointer = must(at.payload, "a payload");
     const stopped: Progress = { ...at, selectors: null, payload: null };
     const size = this.#fits(member, header, pointer, stopped);
-    const instance = must(header.instances[0], "an instance");
-    // The first of its kind is the one that is named.
-    const known = must(at.extensions.get(instance), "an extension");
-    const merged = l.builder.newBlock(["pkt"]);
-    l.builder.branch(
-      "eq",
-      "i32",
-      known.present,
-      l.i32(1),
-      { target: merged.id, args: [known.pointer] },
-      { target: merged.id, args: [pointer] },
-    );
-    l.goOn(merged.id);
-    const here = { present: l.i32(1), pointer: must(merged.params[0], "a pointer") };
-    const found: Progress = { ...at, extensions: new Map([...at.extensions, [instance, here]]) };
+    const found = this.#nameExtension(header, pointer, at);
     this.#when(header, pointer, () =>
       this.#done({ ...found, selectors: null, payload: null, stuck: this.#leadsToTransport }),
     );
@@ -400,6 +387,23 @@ class StageReader {
     if (next === null) return this.#done({ ...found, selectors: null, payload: null });
     const selector = fieldNumber(l, pointer, must(next.fields[0], "a selector"));
     l.builder.jump(latch, [selector, this.#payload(header, pointer, size), ...flags(found)]);
+  }
+
+  /** Remembers an extension header that rules name: the first of its kind is the one that is meant. */
+  #nameExtension(header: Header, pointer: ValueId, at: Progress): Progress {
+    const { builder } = this.#l;
+    const instance = must(header.instances[0], "an instance");
+    const known = at.extensions.get(instance);
+    if (known === undefined) return at;
+    const merged = builder.newBlock(["pkt"]);
+    const [first, own] = [
+      { target: merged.id, args: [known.pointer] },
+      { target: merged.id, args: [pointer] },
+    ];
+    builder.branch("eq", "i32", known.present, this.#l.i32(1), first, own);
+    this.#l.goOn(merged.id);
+    const here = { present: this.#l.i32(1), pointer: must(merged.params[0], "a pointer") };
+    return { ...at, extensions: new Map([...at.extensions, [instance, here]]) };
   }
 
   /** Ends the stage with what was found. */
@@ -414,8 +418,9 @@ class StageReader {
       else args.push(l.i32(0), l.builder.undef("pkt"));
     }
     for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? l.i32(NO_SELECTOR));
-    args.push(progress.payload ?? l.builder.undef("pkt"), l.i32(progress.last));
-    args.push(l.i32(progress.stuck ? 1 : 0));
+    args.push(progress.payload ?? l.builder.undef("pkt"));
+    if (this.#asksLast) args.push(l.i32(progress.last));
+    if (l.plan.usesOpaque) args.push(l.i32(progress.stuck ? 1 : 0));
     l.builder.jump(this.#join.id, args);
   }
 }

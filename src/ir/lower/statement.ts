@@ -6,7 +6,7 @@ import { steers } from "../header-graph.ts";
 import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
 import { parseFormat } from "../log-format.ts";
-import { changedInstances } from "../presence.ts";
+import { bodiesOf, changedInstances } from "../presence.ts";
 import { lowerCondition, lowerInSet } from "./condition.ts";
 import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
@@ -125,13 +125,11 @@ interface Branch {
 
 /** Lowers the bodies of branches and joins those that go on. */
 function branches(l: Lowering, later: number, list: readonly Branch[]): boolean {
-  const common = list
-    .map((b) => b.env)
-    .reduce((a, b) => new Map([...a].filter(([stage, result]) => b.get(stage) === result)));
+  const first = must(list[0], "a branch").env;
+  let kept: Env = new Map([...first].filter(([stage, found]) => list.every((b) => b.env.get(stage) === found)));
   const { pinned } = l;
   let join: BlockId | null = null;
-  let kept: Env = common;
-  let pinnedAfter = pinned;
+  const ends: { readonly env: Env; readonly pinned: Found }[] = [];
   for (const branch of list) {
     l.goOn(branch.block);
     l.env = branch.env;
@@ -139,15 +137,27 @@ function branches(l: Lowering, later: number, list: readonly Branch[]): boolean 
     if (!lowerStatements(l, branch.body, later)) continue;
     // What a branch read is forgotten; what it made stale is forgotten too.
     kept = new Map([...kept].filter(([stage, result]) => l.env.get(stage) === result));
-    pinnedAfter = new Map([...pinnedAfter].filter(([instance, found]) => l.pinned.get(instance) === found));
+    ends.push({ env: l.env, pinned: l.pinned });
     join ??= l.block();
     l.builder.jump(join);
   }
   if (join === null) return false;
   l.goOn(join);
   l.env = kept;
-  l.pinned = pinnedAfter;
+  // Where a branch changed what steers the reading, what all found in the same place stays found all the same.
+  l.pinned = ends.every((e) => e.pinned === pinned) ? pinned : ends.map(allFound).reduce(commonEntries);
   return true;
+}
+
+type Found = ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
+
+/** Every header whose place is known at the end of a branch, pinned or by its stage. */
+function allFound({ env, pinned }: { readonly env: Env; readonly pinned: Found }): Found {
+  return new Map([...[...env.values()].flatMap((result) => [...result.headers]), ...pinned]);
+}
+
+function commonEntries(a: Found, b: Found): Found {
+  return new Map([...a].filter(([instance, found]) => b.get(instance) === found));
 }
 
 /** `else if` chains are followed in a loop: every `then` that goes on jumps to one join behind the chain. */
@@ -203,11 +213,26 @@ function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: 
   return branches(l, later, [...list, { block: otherwise, env: l.env, body: statement.else }]);
 }
 
+/** How many statements a loop makes when it and the loops in it are unrolled. */
+function unrolledSize(loop: HStmt & { kind: "for" }): bigint {
+  let size = 0n;
+  const open: (readonly HStmt[])[] = [loop.body];
+  for (let list = open.pop(); list !== undefined; list = open.pop()) {
+    for (const statement of list) {
+      size += statement.kind === "for" ? unrolledSize(statement) : 1n;
+      if (size > MOST_UNROLLED) return size;
+      if (statement.kind !== "for") open.push(...bodiesOf(statement));
+    }
+  }
+  return size * (loop.to - loop.from + 1n);
+}
+
 function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number): boolean {
   const { builder } = l;
   const { from, to, local, body } = statement;
-  const turns = to - from + 1n;
-  if (turns * BigInt(body.length) <= MOST_UNROLLED) {
+  // What the turns read is read once before them.
+  if (from < to) readStages(l, l.plan.stagesOf(statement));
+  if (unrolledSize(statement) <= MOST_UNROLLED) {
     for (let i = from; i <= to; i++) {
       l.locals.set(local, { kind: "number", id: l.i32(i) });
       if (!lowerStatements(l, body, later)) return false;
