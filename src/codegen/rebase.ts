@@ -10,6 +10,7 @@ import { type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } 
 import {
   type Block,
   type BlockId,
+  type Edge,
   edgesOf,
   type IrFunction,
   type IrInsn,
@@ -74,6 +75,8 @@ class Rebaser {
   readonly #homes = new Map<ValueId, BlockId>();
   /** By sum: the pointer it is the same as, since nothing is added any more. */
   readonly #aliases = new Map<ValueId, ValueId>();
+  /** By the first of them: the names of one register. */
+  readonly #names = new Map<ValueId, ValueId[]>();
   #biases: ReadonlyMap<ValueId, number> = new Map();
   /** Work left for #isReadAfterFailure. */
   #budget = budget;
@@ -94,12 +97,7 @@ class Rebaser {
     // Grows while it is walked: a sum that took over is a base itself.
     for (let i = 0; i < work.length; i++) work.push(...this.#walk(work[i] as ValueId));
     this.#biases = chooseBiases(this.#relations(), (v) => this.#isMovable(v));
-    for (const uses of this.#uses.values()) {
-      for (const { kind, value, base, delta } of uses) {
-        if (kind !== "offset" || value === null) continue;
-        if (delta + this.#bias(value) - this.#bias(base) === 0) this.#aliases.set(value, base);
-      }
-    }
+    this.#findAliases();
     return { ...this.#fn, blocks: this.#fn.blocks.map((block) => this.#rebuilt(block)), nextValue: this.#nextValue };
   }
 
@@ -325,7 +323,7 @@ class Rebaser {
     if (guard === undefined || term.op !== "packetGuard") return { ...block, insns, term };
     const bytes = guard.delta - this.#bias(guard.base);
     let base = guard.base;
-    if (bytes === 0 && this.#isReadAfterFailure(base, term.fail.target)) {
+    if (bytes === 0 && this.#isReadAfterFailure(base, term.fail)) {
       base = this.#nextValue++;
       this.#pushCopy(insns, base, guard.base, origin);
     }
@@ -337,18 +335,33 @@ class Rebaser {
    * forgets what was known of its range, so then a copy must be compared.
    * **Source:** Linux kernel/bpf/verifier.c, mark_pkt_end.
    */
-  #isReadAfterFailure(compared: ValueId, fail: BlockId): boolean {
-    for (let v: ValueId | undefined = compared; v !== undefined; v = this.#aliases.get(v)) {
-      this.#budget -= this.#graph.order.length;
-      if (this.#budget < 0 || this.#liveBlocks(v, this.#uses.get(v) ?? []).has(fail)) return true;
-      // Other names of the same register.
-      for (const use of this.#uses.get(v) ?? []) {
-        const other = use.kind === "offset" ? use.value : null;
-        if (other === null || this.#aliases.get(other) !== v) continue;
-        if (this.#liveBlocks(other, this.#uses.get(other) ?? []).has(fail)) return true;
+  #isReadAfterFailure(compared: ValueId, fail: Edge): boolean {
+    const names = this.#names.get(this.#aliasRoot(compared)) ?? [compared];
+    this.#budget -= names.length * this.#graph.order.length;
+    if (this.#budget < 0 || fail.args.some((arg) => names.includes(arg))) return true;
+    return names.some((v) => this.#liveBlocks(v, this.#uses.get(v) ?? []).has(fail.target));
+  }
+
+  #aliasRoot(v: ValueId): ValueId {
+    let root = v;
+    for (let at = this.#aliases.get(root); at !== undefined; at = this.#aliases.get(root)) root = at;
+    return root;
+  }
+
+  /** Finds the sums to which nothing is added any more: names of one register. */
+  #findAliases(): void {
+    for (const uses of this.#uses.values()) {
+      for (const { kind, value, base, delta } of uses) {
+        if (kind !== "offset" || value === null) continue;
+        if (delta + this.#bias(value) - this.#bias(base) === 0) this.#aliases.set(value, base);
       }
     }
-    return false;
+    for (const v of this.#aliases.keys()) {
+      const root = this.#aliasRoot(v);
+      const names = this.#names.get(root) ?? [root];
+      names.push(v);
+      this.#names.set(root, names);
+    }
   }
 
   #pushMoved(insns: IrInsn[], insn: IrInsn, use: Use): void {

@@ -147,17 +147,25 @@ class Maker {
       const index = b.binary("and", "i64", this.#operand("i64"), b.constant("i64", 60));
       place = b.index(this.#chance(2) ? b.offset(place, 14) : place, index);
     }
-    const arms: { end: number; values: ValueId[] }[] = [];
+    const arms: { end: number; values: ValueId[]; pointer: ValueId }[] = [];
+    let known = 0;
     const guard = (pointer: ValueId, bytes: number): void => {
       const ok = b.newBlock();
-      const failed = b.newBlock();
-      const toShort = this.#chance(2);
-      const fail: Edge = { target: toShort ? this.#short : failed.id, args: [] };
-      b.packetGuard(pointer, this.#end, bytes, { target: ok.id, args: [] }, fail);
-      if (toShort) {
-        b.setBlock(failed.id);
-        b.ret(b.constant("i32", 5));
-      } else arms.push({ end: failed.id, values: this.#values() });
+      if (this.#chance(3)) {
+        b.packetGuard(pointer, this.#end, bytes, { target: ok.id, args: [] }, { target: this.#short, args: [] });
+        b.setBlock(ok.id);
+        return;
+      }
+      // Where it fails the pointer is still good for what was known before.
+      const failed = b.newBlock(["pkt"]);
+      const handed = this.#chance(2) ? pointer : b.offset(pointer, this.#below(30));
+      b.packetGuard(pointer, this.#end, bytes, { target: ok.id, args: [] }, { target: failed.id, args: [handed] });
+      b.setBlock(failed.id);
+      const before = this.#values();
+      if (known > 0 && this.#chance(2)) read(place, known);
+      if (known > 0 && handed === place && this.#chance(2)) read(failed.params[0] as ValueId, known);
+      arms.push({ end: failed.id, values: this.#values(), pointer: failed.params[0] as ValueId });
+      this.#set(before);
       b.setBlock(ok.id);
     };
     const read = (pointer: ValueId, limit: number): void => {
@@ -166,10 +174,10 @@ class Maker {
       if (this.#chance(2)) this.#assignTo(b.load("packet", width, pointer, at));
       else this.#assignTo(b.load("packet", width, b.offset(pointer, at), 0));
     };
-    let known = 0;
     for (let i = this.#below(4); i > 0; i--) {
-      known += 4 + this.#below(20);
-      guard(place, known);
+      const bytes = known + 4 + this.#below(20);
+      guard(place, bytes);
+      known = bytes;
       for (let n = this.#below(3); n > 0; n--) read(place, known);
       if (this.#shape.calls && this.#chance(5)) b.call("ktime_get_ns", []);
     }
@@ -194,8 +202,22 @@ class Maker {
       }
       if (known > 0 && this.#chance(2)) read(place, known);
     }
-    arms.push({ end: b.current as number, values: this.#values() });
-    this.#join(arms);
+    // All ways come together, each with a pointer of its own.
+    const types = this.#variables.map((v) => v.type);
+    const last = b.newBlock(["pkt", ...types]);
+    arms.push({ end: b.current as number, values: this.#values(), pointer: b.offset(place, known) });
+    for (const arm of arms) {
+      if (b.current !== arm.end) b.setBlock(arm.end);
+      b.jump(last.id, [arm.pointer, ...arm.values]);
+    }
+    b.setBlock(last.id);
+    const [pointer, ...values] = last.params as [ValueId, ...ValueId[]];
+    this.#set(values);
+    if (this.#chance(2)) return;
+    const ok = b.newBlock();
+    b.packetGuard(pointer, this.#end, 6, { target: ok.id, args: [] }, { target: this.#short, args: [] });
+    b.setBlock(ok.id);
+    read(pointer, 6);
   }
 
   #operand(type: IntType): ValueId {
