@@ -38,7 +38,9 @@ function declaration(d: ast.Decl, indent: string): string {
     case "limiterDecl": {
       const burst = d.burst === null ? "" : ` burst ${formatExpr(d.burst)}`;
       const key = d.key === null ? "" : ` per ${formatType(d.key)}`;
-      return `limiter ${d.name.text}[${formatExpr(d.size)}] : ${atom(d.rate)}/${d.per.text}${burst}${key}`;
+      // Behind an address a slash would make a prefix.
+      const slash = d.rate.kind === "number" ? "/" : " / ";
+      return `limiter ${d.name.text}[${formatExpr(d.size)}] : ${atom(d.rate)}${slash}${d.per.text}${burst}${key}`;
     }
     case "targetDecl":
       return `${d.mapKind} ${d.name.text}${d.size === null ? "" : `[${formatExpr(d.size)}]`}${words(d.attributes)}`;
@@ -141,7 +143,10 @@ function programAttribute(a: ast.ProgramAttribute): string {
 
 function test(d: ast.TestDecl, indent: string): string {
   const program = d.program === null ? "" : ` for ${d.program.text}`;
-  const settings = d.settings.map((s) => `${postfix(s.target)} = ${formatExpr(s.value)}`).join(", ");
+  // Before empty braces a bare name would become a struct's literal.
+  const bareNames = d.steps.length > 0 ? 0 : PRIMARY + 1;
+  const value = (e: ast.Expr): string => (e.kind === "name" ? expr(e, bareNames) : formatExpr(e));
+  const settings = d.settings.map((s) => `${postfix(s.target)} = ${value(s.value)}`).join(", ");
   const steps = d.steps.map((s) => testStep(s, indent + STEP));
   return `test ${string(d.title)}${program}${settings === "" ? "" : ` with ${settings}`} ${braced(steps, indent)}`;
 }

@@ -185,6 +185,13 @@ export class ExpressionRules extends RecoveringParser {
     return next === t.Dot || next === t.LeftBracket || next === t.Equals || next === t.UpdateOperator;
   }
 
+  /** Whether a comma is followed by one more name of a list and not by a header's next entry or its end. */
+  protected continuesNames(): boolean {
+    const second = this.LA(2).tokenType;
+    const isEntry = second === t.LabelToken || second === t.Size || second === t.Next;
+    return !isEntry && second !== t.RightBrace;
+  }
+
   /** Whether the brace after a name opens a struct literal: a label follows, or it is empty where a value stands. */
   protected startsFieldInits(): boolean {
     const second = this.LA(2).tokenType;

@@ -289,7 +289,8 @@ export class RuleParser extends StatementRules {
     this.CONSUME(t.Next);
     this.CONSUME(t.NameToken);
     this.MANY({
-      GATE: () => this.LA(2).tokenType !== t.LabelToken,
+      // After a comma the next entry may start instead; there `size` and `next` aren't names.
+      GATE: () => this.continuesNames(),
       DEF: () => {
         this.CONSUME(t.Comma);
         this.CONSUME1(t.NameToken);

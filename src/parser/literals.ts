@@ -366,7 +366,8 @@ export function readString(text: string): { readonly value: string; readonly fau
     const point = code === null ? -1 : Number.parseInt(code[1] ?? code[2] ?? "", 16);
     if (simple !== undefined) parts.push(simple);
     else if (code !== null && point > 0 && point <= 0x10ffff) parts.push(String.fromCodePoint(point));
-    else faults.push({ what: "escape", start: at, end: Math.min(text.length, at + (code?.[0].length ?? 2)) });
+    else if (next !== "")
+      faults.push({ what: "escape", start: at, end: Math.min(text.length, at + (code?.[0].length ?? 2)) });
     at += simple !== undefined ? 2 : (code?.[0].length ?? 2);
   }
   if (!closed) faults.push({ what: "unterminated", start: 0, end: text.length });

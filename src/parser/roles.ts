@@ -23,6 +23,7 @@ import {
   Less,
   LiteralToken,
   OrFallback,
+  Redirect,
   RightBracket,
   reservedWordTypes,
   StringToken,
@@ -74,7 +75,7 @@ function roleOf(
   }
   const contextual = contextualWordTypes.get(word);
   if (contextual === undefined || next === Dot || next === LeftBracket || isAssignment(next)) return IdentifierToken;
-  if (contextual === Dev) return next === StringToken ? Dev : IdentifierToken;
+  if (contextual === Dev) return next === StringToken && before?.tokenType === Redirect ? Dev : IdentifierToken;
   if (contextual === Inner) return next === WordToken ? Inner : IdentifierToken;
   return contextual;
 }
