@@ -24,6 +24,7 @@ import type {
   ArithmeticOp,
   Entry,
   Field,
+  HCond,
   HExpr,
   HStmt,
   Instance,
@@ -34,6 +35,7 @@ import type {
 } from "./hir.ts";
 import { accepts, conversionFor, parseFormat } from "./log-format.ts";
 import * as messages from "./messages.ts";
+import { bodiesOf } from "./presence.ts";
 import type { Scope } from "./scope.ts";
 import { sameType, typeName, U32 } from "./types.ts";
 
@@ -41,6 +43,15 @@ import { sameType, typeName, U32 } from "./types.ts";
 const MOST_STATEMENTS = 2_000_000;
 /** Arguments that trace_vprintk takes. **Source:** Linux include/linux/bpf.h, MAX_BPRINTF_VARARGS. */
 const MOST_LOG_ARGS = 12;
+
+/**
+ * Steps that the turns of a loop may take in all. The verifier follows every turn, for each way there that it can't merge with
+ * another (some 250 behind IPv6 extension headers), and gives up after a million instructions; a test on the way doubles what it
+ * keeps open. **Source:** Linux kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS and BPF_COMPLEXITY_LIMIT_JMP_SEQ.
+ */
+const MOST_LOOP_WORK = 4096n;
+/** What a test counts against other statements. */
+const TEST_WORK = 16n;
 
 /** What a program allows its statements: set by its attach point. */
 export interface ProgramRules {
@@ -98,7 +109,10 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
       if (to.value >= 1n << 32n) return fault(messages.doesNotFit(statement.to.span, to.value, U32, (1n << 32n) - 1n));
       const local: Local = { name: statement.name.text, type: U32 };
       const body = checkBlock(ctx, scope.with(local.name, { kind: "local", local }), rules, statement.body);
-      return [{ kind: "for", local, from: from.value, to: to.value, body, span }];
+      const loop = { kind: "for", local, from: from.value, to: to.value, body, span } as const;
+      const work = loopWork(loop);
+      if (work > MOST_LOOP_WORK) return fault(messages.tooMuchLooping(span, to.value - from.value + 1n));
+      return [loop];
     }
     case "assign":
       return checkAssign(ctx, scope, statement);
@@ -284,6 +298,34 @@ function checkSwitch(ctx: Context, scope: Scope, rules: ProgramRules, statement:
   if (subject.kind === "error") return [];
   const good = arms.flatMap((arm) => (arm.set === null ? [] : [{ ...arm, set: arm.set }]));
   return [{ kind: "switch", subject, arms: good, else: otherwise, span: statement.span }];
+}
+
+/** The steps of a loop over all its turns: its statements, loops in it with theirs, and the single tests of conditions, which weigh more. */
+function loopWork(loop: HStmt & { kind: "for" }): bigint {
+  let steps = 0n;
+  const open: (readonly HStmt[])[] = [loop.body];
+  for (let list = open.pop(); list !== undefined; list = open.pop()) {
+    for (const statement of list) {
+      if (statement.kind === "for") {
+        steps += loopWork(statement);
+        continue;
+      }
+      steps += statement.kind === "if" ? TEST_WORK * testsOf(statement.condition) : 1n;
+      for (const body of bodiesOf(statement)) open.push(body);
+    }
+  }
+  return (steps === 0n ? 1n : steps) * (loop.to - loop.from + 1n);
+}
+
+function testsOf(condition: HCond): bigint {
+  let tests = 0n;
+  const open = [condition];
+  for (let at = open.pop(); at !== undefined; at = open.pop()) {
+    if (at.kind === "and" || at.kind === "or") open.push(at.a, at.b);
+    else if (at.kind === "not") open.push(at.operand);
+    else tests += at.kind === "inSet" && at.set.kind === "ranges" ? BigInt(at.set.written.length) : 1n;
+  }
+  return tests;
 }
 
 // ----------------------------------------------------------------------------------------------------------- assignment
