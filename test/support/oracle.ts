@@ -162,7 +162,7 @@ const FIXED_SIZE = {
   tcp: 20,
   udp: 8,
   icmp: 8,
- 
+
   sctp: 12,
 } as const;
 

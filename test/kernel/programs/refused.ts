@@ -37,7 +37,7 @@ export const refusedPrograms: readonly RefusedProgram[] = [
   {
     name: "two statements without braces",
     source: "counter hits\nset bad : ipv4[4]\nif ip.saddr in bad then count hits «drop»\n",
-    says: /\{/,
+    says: /braces/,
   },
   { name: "a rule beside programs", source: "program a { drop }\n«if tcp then pass»\n" },
   { name: "a name declared twice", source: "const A = 1\nconst «A» = 2\nif meta.len == A then drop\n" },

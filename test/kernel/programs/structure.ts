@@ -118,6 +118,12 @@ export const structurePrograms: readonly SmallProgram[] = [
     expect: (p) => dropIf(magicOffset(p) !== undefined),
   },
   {
+    name: "opaque asks for layer 4, not for what follows it",
+    source: `${MAGIC}if opaque then drop\nif magic then tx\n`,
+    extra: magicFrames,
+    expect: (p) => (p.opaque ? "drop" : magicOffset(p) !== undefined ? "tx" : "pass"),
+  },
+  {
     name: "a header of one's own, its fields",
     source: `${MAGIC}if magic.tag == 0xcafe and magic.port == 7 then drop\nif magic.port != 7 then tx\n`,
     extra: magicFrames,
