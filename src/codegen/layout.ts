@@ -7,6 +7,7 @@ import type { Insn, JumpOp, Operand } from "../bpf/insn.ts";
 import type { CpuLevel } from "../bpf/isa.ts";
 import type { Origin } from "../ir/ir.ts";
 import type { OpenBlock, OpenFunction, OpenTerm } from "./emit.ts";
+import { targetsOf } from "./tails.ts";
 
 /** Instructions in their final order; jumps name blocks. */
 export interface Laid {
@@ -101,11 +102,20 @@ class Chains {
 
   constructor(fn: OpenFunction, cpu: CpuLevel) {
     this.#fn = fn;
+    const wanted = new Map<number, number>();
     fn.blocks.forEach((block, place) => {
       this.#blockOf.set(block.id, block);
       this.#place.set(block.id, place);
-      this.#candidates.set(block.id, candidatesOf(block, cpu));
+      for (const to of targetsOf(block.term)) wanted.set(to, (wanted.get(to) ?? 0) + 1);
     });
+    // What only this block reaches first: shared ends (verdicts, failures) stand aside.
+    const shared = (to: number): number => Number((wanted.get(to) ?? 0) > 1);
+    for (const block of fn.blocks) {
+      this.#candidates.set(
+        block.id,
+        candidatesOf(block, cpu).toSorted((a, b) => shared(a) - shared(b)),
+      );
+    }
   }
 
   order(): OpenBlock[] {

@@ -6,7 +6,7 @@
 // the allocator made. SSA gives the order: classes by their start, those that live across calls (r6 to r9 only) first.
 // Where no register is free: move one neighbour elsewhere, or dissolve a class, or spill the cheapest and begin again.
 
-import { assert, must } from "../base/assert.ts";
+import { assert, InternalError, must } from "../base/assert.ts";
 import type { Reg } from "../bpf/insn.ts";
 import { affinitiesOf, coalesce } from "./coalesce.ts";
 import { holds, type Liveness, livenessOf } from "./liveness.ts";
@@ -41,7 +41,7 @@ export function allocate(input: MFunction): Allocation {
     if (spilled.size === 0) return colouring.result();
     fn = spill(fn, live, spilled, state);
   }
-  throw new Error("register allocation doesn't end");
+  throw new InternalError("register allocation doesn't end");
 }
 
 class Colouring {
