@@ -94,8 +94,9 @@ export function knownBytes(graph: Graph, values: Values): KnownBytes {
         const lower = (key: ValueId, bytes: number): void => {
           const old = target.get(key) ?? Number.POSITIVE_INFINITY;
           if (Math.max(bytes, 0) >= old) return;
-          target.set(key, round < PATIENCE ? Math.max(bytes, 0) : 0);
-          if ((graph.position[edge.target] as number) <= (graph.position[id] as number)) changed = true;
+          const isBack = (graph.position[edge.target] as number) <= (graph.position[id] as number);
+          target.set(key, isBack && round >= PATIENCE ? 0 : Math.max(bytes, 0));
+          if (isBack) changed = true;
         };
         const after = (root: ValueId): number => {
           const bytes = facts.get(root) ?? Number.POSITIVE_INFINITY;

@@ -162,6 +162,11 @@ const right: readonly (readonly [string, string])[] = [
      branch eq i32 v6, v3, b1(v5), b2() b2(): return v3`,
   ],
   [
+    "a pointer that shrinks in a loop but is guarded in it",
+    `packetGuard v1 + 9 <= v2, b1(v1), b2() b1(v5: pkt): packetGuard v5 + 1 <= v2, b3(), b2()
+     b3(): v6: i32 = load packet 1 v5 + 0 v7: pkt = offset v5 + 1 branch eq i32 v6, v3, b1(v7), b2() b2(): return v3`,
+  ],
+  [
     "not null by a guard on each path",
     `v5: map = map m v6: maybe = call map_lookup_elem(v5, v0) branch eq i32 v3, v3, b1(), b2()
      b1(): nullGuard v6, b3(), b4() b2(): nullGuard v6, b3(), b4() b3(): atomicAdd 8 v6 + 0 = v4 return v3 b4(): return v3`,

@@ -59,11 +59,16 @@ export type PassObserver = (pass: string, fn: IrFunction) => void;
 /** Runs the passes of a level over a function. */
 export function optimise(fn: IrFunction, level: OptimisationLevel, observer: PassObserver = () => {}): IrFunction {
   let now = fn;
+  const settled = new Map<Pass, IrFunction>();
   for (const group of LEVELS[level]) {
     for (let round = 0; round < group.rounds; round++) {
       const before = now;
       for (const { name, pass } of group.steps) {
-        now = pass(now);
+        // Functions don't change: a pass that found nothing in this very one need not look again.
+        if (settled.get(pass) === now) continue;
+        const next = pass(now);
+        if (next === now) settled.set(pass, now);
+        now = next;
         observer(name, now);
       }
       if (now === before) break;

@@ -58,6 +58,8 @@ class Threader {
   readonly #relevant: Uint8Array;
   readonly #isHeader: Uint8Array;
   readonly #copies = new Map<string, BlockId | null>();
+  /** 1: small enough to copy, 2: not, 0: not looked at yet. */
+  readonly #copyable: Uint8Array;
   readonly #copyCount: Int32Array;
   readonly #made: Block[] = [];
   readonly #unfinished: { readonly block: Block; readonly copy: BlockId; readonly out: Edge; readonly env: Facts }[] =
@@ -74,6 +76,7 @@ class Threader {
     this.#domains = domainsOf(fn, this.#values);
     this.#relevant = relevantValues(fn, this.#values);
     this.#isHeader = headersOf(this.#graph);
+    this.#copyable = new Uint8Array(fn.nextBlock);
     this.#copyCount = new Int32Array(fn.nextBlock);
     this.#nextBlock = fn.nextBlock;
     this.#room = 4 * fn.blocks.length + 1000;
@@ -162,17 +165,18 @@ class Threader {
   // Where an edge should go, given what is known on it; the same edge where nothing better is found.
   #redirect(edge: Edge, facts: Facts, patience: number): Edge {
     const block = blockAt(this.#graph, edge.target);
-    if (this.#isHeader[block.id] === 1 || !this.#mayCopy(block)) return edge;
+    if (!this.#mayCopy(block)) return edge;
     const seen = this.#look(block, edge, facts);
     if (seen.outcome === -1) return edge;
     if (block.term.op === "jump" && patience === 0) return edge;
-    const env = this.#after(block, seen, facts);
-    const known = [...env.equalities].sort((x, y) => x[0] - y[0]).map(([v, c]) => `${v}=${c}`);
-    const key = `${block.id} ${seen.outcome} ${known.join(" ")}`;
+    const known = this.#knownAfter(block, seen, facts);
+    const key = `${block.id} ${seen.outcome} ${known.map(([v, c]) => `${v}=${c}`).join(" ")}`;
     const old = this.#copies.get(key);
     if (old !== undefined) return old === null ? edge : { target: old, args: edge.args };
     if ((this.#copyCount[block.id] as number) >= COPIES_LIMIT || this.#room <= 0) return edge;
     this.#copies.set(key, null);
+    const env = this.#newFacts();
+    for (const [value, constant] of known) env.learnEqual(value, constant);
     const out = edgesOf(block.term)[seen.outcome] as Edge;
     if (block.term.op !== "jump") {
       env.learn(block.term, seen.outcome);
@@ -208,9 +212,13 @@ class Threader {
   }
 
   #mayCopy(block: Block): boolean {
+    const known = this.#copyable[block.id] as number;
+    if (known !== 0) return known === 1;
     let cost = 0;
     for (const insn of block.insns) if (insn.op !== "const" && insn.op !== "undef") cost++;
-    return cost <= COPY_LIMIT && block.term.op !== "return";
+    const may = cost <= COPY_LIMIT && block.term.op !== "return" && this.#isHeader[block.id] !== 1;
+    this.#copyable[block.id] = may ? 1 : 2;
+    return may;
   }
 
   #look(block: Block, edge: Edge, facts: Facts): Seen {
@@ -238,20 +246,20 @@ class Threader {
     return { outcome: facts.decide(block.term, alias, constantOf), constants };
   }
 
-  // What a copy knows: its own constants and the equalities on the way to it that matter somewhere.
-  #after(block: Block, seen: Seen, facts: Facts): Facts {
-    const env = this.#newFacts();
+  // What a copy knows: its own constants and the equalities on the way to it that matter somewhere, by value number.
+  #knownAfter(block: Block, seen: Seen, facts: Facts): (readonly [ValueId, bigint])[] {
+    const known: (readonly [ValueId, bigint])[] = [];
     for (const [value, constant] of seen.constants) {
-      if (this.#relevant[value] === 1) env.learnEqual(value, constant);
+      if (this.#relevant[value] === 1 && this.#values.def[value]?.op !== "const") known.push([value, constant]);
     }
-    let room = INHERITED_LIMIT;
+    const room = known.length + INHERITED_LIMIT;
     for (const [value, constant] of facts.equalities) {
       const home = this.#values.block[value] as BlockId;
       if (this.#relevant[value] !== 1 || home === block.id || !this.#tree.dominates(home, block.id)) continue;
-      if (room-- === 0) break;
-      env.learnEqual(value, constant);
+      if (known.length === room) break;
+      known.push([value, constant]);
     }
-    return env;
+    return known.sort((x, y) => x[0] - y[0]);
   }
 }
 
