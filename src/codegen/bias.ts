@@ -29,7 +29,12 @@ export function chooseBiases(relations: readonly Relation[], isMovable: (v: numb
     const from = isMovable(relation.from) ? cluster(relation.from) : null;
     const to = relation.to !== null && isMovable(relation.to) ? cluster(relation.to) : null;
     if (from === to) continue;
-    for (const c of [from, to]) if (c !== null) touching.set(c, [...(touching.get(c) ?? []), relation]);
+    for (const c of [from, to]) {
+      if (c === null) continue;
+      const list = touching.get(c) ?? [];
+      if (list.length === 0) touching.set(c, list);
+      list.push(relation);
+    }
   }
   const residue = (r: Relation): number => r.distance + bias(r.to) - bias(r.from);
   for (let round = 0; round < rounds; round++) {

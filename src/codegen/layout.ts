@@ -53,7 +53,7 @@ export function layOut(fn: OpenFunction, cpu: CpuLevel): Laid {
   const exits = new Set(fn.blocks.filter((b) => b.insns.length === 0 && b.term.kind === "exit").map((b) => b.id));
   order.forEach((block, i) => {
     starts.set(block.id, insns.length);
-    insns.push(...block.insns);
+    for (const placed of block.insns) insns.push(placed);
     const next = order[i + 1]?.id;
     const { term } = block;
     const { origin } = term;

@@ -63,7 +63,8 @@ function withIslands(laid: Laid, cpu: CpuLevel, reach: number): Laid {
   const islands = places.map((): { label: number; body: Item[] }[] => []);
   const placeSlot = places.map((index) => slots[index] as number);
   const known = new Map<string, number>();
-  let nextLabel = Math.max(...laid.starts.keys()) + 1;
+  let nextLabel = 0;
+  for (const label of laid.starts.keys()) nextLabel = Math.max(nextLabel, label + 1);
   /** The label to jump to from `from` in order to get to `label`: itself when near, else the last island on the way within reach. */
   const route = (from: number, label: number, origin: Origin): number => {
     const to = startSlot(label);

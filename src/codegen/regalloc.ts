@@ -327,7 +327,7 @@ class Colouring {
     }
     for (const victim of victims) {
       this.#release(victim);
-      if ((this.#members[victim] as VReg[]).length > 1) work.push(...this.#dissolve(victim));
+      if ((this.#members[victim] as VReg[]).length > 1) for (const part of this.#dissolve(victim)) work.push(part);
       else this.#toMemory(victim);
     }
     this.#assign(c, room);

@@ -5,7 +5,7 @@
 
 import { assertNever, must } from "../base/assert.ts";
 import { helperByName } from "../bpf/helpers.ts";
-import type { AluOp, JumpOp } from "../bpf/insn.ts";
+import type { AluOp } from "../bpf/insn.ts";
 import type { CpuLevel } from "../bpf/isa.ts";
 import { graphOf, useCounts, type Values, valuesOf } from "../ir/graph.ts";
 import type {
@@ -20,6 +20,8 @@ import type {
   Terminator,
   ValueId,
 } from "../ir/ir.ts";
+import { flipped, isImm32, testForm, v1Flipped, v1Negated } from "./compare.ts";
+import { Facts } from "./facts.ts";
 import type { Base, Fixed, MBlock, MEdge, MFunction, MInsn, MOperand, MTerm, Value, VReg } from "./machine.ts";
 import { inReversePostorder } from "./machine-graph.ts";
 import { switchTests } from "./switch-tree.ts";
@@ -33,45 +35,6 @@ const ctxOffsets: Readonly<Record<CtxField, number>> = {
   rx_queue_index: 16,
   egress_ifindex: 20,
 };
-
-const jumpOps: Readonly<Record<Compare, JumpOp>> = {
-  eq: "eq",
-  ne: "ne",
-  ult: "lt",
-  ule: "le",
-  ugt: "gt",
-  uge: "ge",
-  slt: "slt",
-  sle: "sle",
-  sgt: "sgt",
-  sge: "sge",
-  set: "set",
-};
-
-/** The comparison that holds for (b, a) where the key holds for (a, b). */
-const flipped: Readonly<Record<Compare, Compare>> = {
-  eq: "eq",
-  ne: "ne",
-  ult: "ugt",
-  ule: "uge",
-  ugt: "ult",
-  uge: "ule",
-  slt: "sgt",
-  sle: "sge",
-  sgt: "slt",
-  sge: "sle",
-  set: "set",
-};
-
-/** For the comparisons that v1 lacks: the one that holds exactly where the key doesn't. */
-const v1Negated: Partial<Record<JumpOp, JumpOp>> = { lt: "ge", le: "gt", slt: "sge", sle: "sgt" };
-const v1Flipped: Partial<Record<JumpOp, JumpOp>> = { lt: "gt", le: "ge", slt: "sgt", sle: "sge" };
-
-const isSigned = (compare: Compare): boolean => compare.startsWith("s") && compare !== "set";
-
-const isImm32 = (value: bigint): boolean => value === BigInt.asIntN(32, value);
-
-const toImm = (value: bigint): number => Number(BigInt.asIntN(32, value));
 
 /** The function over virtual registers, for instruction-set level `cpu`. */
 export function select(fn: IrFunction, cpu: CpuLevel): MFunction {
@@ -88,6 +51,7 @@ class Selector {
   readonly #cpu: CpuLevel;
   readonly #values: Values;
   readonly #uses: Int32Array;
+  readonly #facts: Facts;
   /** Nothing in the function writes to the packet: what was loaded from it can be loaded again. */
   readonly #packetIsConstant: boolean;
   /** 1 for values that something emitted wants in a register. */
@@ -107,6 +71,7 @@ class Selector {
     this.#cpu = cpu;
     this.#values = valuesOf(fn);
     this.#uses = useCounts(fn);
+    this.#facts = new Facts(this.#values, this.#uses);
     this.#packetIsConstant = !fn.blocks.some((block) => block.insns.some(changesPacket));
     this.#demanded = new Uint8Array(fn.nextValue);
     this.#done = new Uint8Array(fn.nextBlock);
@@ -153,77 +118,13 @@ class Selector {
     this.#pending = [];
   }
 
-  /** Follows what costs nothing: zext, trunc of a value below 2^32, offset 0. */
-  #alias(v: ValueId): ValueId {
-    for (let at = v; ; ) {
-      const def = this.#values.def[at];
-      if (def === undefined) return at;
-      if (def.op === "zext") at = def.a;
-      else if (def.op === "trunc" && this.#isClean(def.a, 4)) at = def.a;
-      else if (def.op === "offset" && def.bytes === 0) at = def.base;
-      else return at;
-    }
-  }
-
-  /** Whether the upper 32 bits of the register are surely zero. */
-  #isClean(v: ValueId, depth: number): boolean {
-    if (this.#values.type[v] === "i32") return true;
-    const def = this.#values.def[v];
-    if (def === undefined || depth === 0) return false;
-    if (def.op === "zext") return true;
-    if (def.op === "const") return def.value < 1n << 32n;
-    // The packet's length.
-    if (def.op === "distance")
-      return this.#values.type[def.to] === "end" && this.#values.def[def.from]?.op === "ctxLoad";
-    if (def.op !== "binary") return false;
-    const amount = this.#constant(def.b);
-    switch (def.kind) {
-      case "and":
-        return this.#isClean(def.a, depth - 1) || this.#isClean(def.b, depth - 1);
-      case "or":
-      case "xor":
-        return this.#isClean(def.a, depth - 1) && this.#isClean(def.b, depth - 1);
-      case "div":
-      case "mod":
-        return this.#isClean(def.a, depth - 1);
-      case "shr":
-        return (amount !== null && (amount & 63n) >= 32n) || this.#isClean(def.a, depth - 1);
-      default:
-        return false;
-    }
-  }
-
-  #constant(v: ValueId): bigint | null {
-    const def = this.#values.def[v];
-    if (def === undefined) return null;
-    if (def.op === "const") return def.value;
-    if (def.op === "zext") return this.#constant(def.a);
-    if (def.op === "trunc") {
-      const value = this.#constant(def.a);
-      return value === null ? null : BigInt.asUintN(32, value);
-    }
-    return null;
-  }
-
-  /** The stack address a value is, if it is one. */
-  #slot(v: ValueId): { slot: number; offset: number } | null {
-    let offset = 0;
-    for (let at = v; ; ) {
-      const def = this.#values.def[at];
-      if (def?.op === "slot") return { slot: def.slot, offset };
-      if (def?.op !== "offset") return null;
-      offset += def.bytes;
-      at = def.base;
-    }
-  }
-
   /** What can be made on the spot instead of being kept. */
   #fixed(v: ValueId): Fixed | null {
-    const value = this.#constant(v);
+    const value = this.#facts.constant(v);
     if (value !== null) return { kind: "constant", value };
-    const slot = this.#slot(v);
+    const slot = this.#facts.slot(v);
     if (slot !== null) return { kind: "slot", ...slot };
-    const def = this.#values.def[this.#alias(v)];
+    const def = this.#values.def[this.#facts.alias(v)];
     if (def?.op === "undef") return { kind: "undef" };
     if (def?.op === "map") return { kind: "wide", value: { kind: "map", map: def.map } };
     if (def?.op === "global" && this.#uses[def.id] === 1) {
@@ -238,7 +139,7 @@ class Selector {
   }
 
   #demand(v: ValueId): VReg {
-    const at = this.#alias(v);
+    const at = this.#facts.alias(v);
     this.#demanded[at] = 1;
     return at;
   }
@@ -258,7 +159,7 @@ class Selector {
 
   /** The operand as an immediate if a `bits`-bit operation can hold it, else in a register. */
   #operand(v: ValueId, bits: 32 | 64, origin: Origin): MOperand {
-    const value = this.#constant(v);
+    const value = this.#facts.constant(v);
     if (value !== null) {
       const signed = BigInt.asIntN(bits, value);
       if (isImm32(signed)) return { imm: Number(signed) };
@@ -268,7 +169,7 @@ class Selector {
 
   /** The address base + offset, with as much of it as possible in the offset. */
   #address(base: ValueId, offset: number, origin: Origin): { base: Base; offset: number } {
-    const slot = this.#slot(base);
+    const slot = this.#facts.slot(base);
     if (slot !== null) return { base: { slot: slot.slot }, offset: slot.offset + offset };
     const { root, bytes } = this.#root(base, offset);
     return { base: { reg: this.#reg(root, origin) }, offset: bytes };
@@ -276,7 +177,7 @@ class Selector {
 
   /** Walks down a chain of constant offsets, but not past one that is in a register anyway (its base may end there). */
   #root(base: ValueId, offset: number): { root: ValueId; bytes: number } {
-    let at = this.#alias(base);
+    let at = this.#facts.alias(base);
     let bytes = offset;
     for (;;) {
       const def = this.#values.def[at];
@@ -284,24 +185,7 @@ class Selector {
       const next = bytes + def.bytes;
       if (next < -32768 || next > 32767) return { root: at, bytes };
       bytes = next;
-      at = this.#alias(def.base);
-    }
-  }
-
-  /** A value whose low `bits` bits are those of v, found by dropping what only changes the bits above. */
-  #lowBits(v: ValueId, bits: number): ValueId {
-    const mask = (1n << BigInt(bits)) - 1n;
-    for (let at = v; ; ) {
-      const def = this.#values.def[at];
-      if (def?.op === "trunc" && bits <= 32) at = def.a;
-      else if (def?.op === "zext" && bits <= 32) at = def.a;
-      else if (def?.op === "binary" && def.kind === "and" && this.#uses[at] === 1) {
-        const b = this.#constant(def.b);
-        const a = this.#constant(def.a);
-        if (b !== null && (b & mask) === mask) at = def.a;
-        else if (a !== null && (a & mask) === mask) at = def.b;
-        else return at;
-      } else return at;
+      at = this.#facts.alias(def.base);
     }
   }
 
@@ -311,13 +195,13 @@ class Selector {
     const { origin } = insn;
     switch (insn.op) {
       case "store": {
-        const low = this.#lowBits(insn.value, insn.width * 8);
+        const low = this.#facts.lowBits(insn.value, insn.width * 8);
         const src = this.#operand(low, insn.width === 8 ? 64 : 32, origin);
         this.#emit({ kind: "store", width: insn.width, ...this.#address(insn.base, insn.offset, origin), src, origin });
         return;
       }
       case "atomicAdd": {
-        const src = this.#reg(this.#lowBits(insn.value, insn.width * 8), origin);
+        const src = this.#reg(this.#facts.lowBits(insn.value, insn.width * 8), origin);
         const address = this.#address(insn.base, insn.offset, origin);
         this.#emit({ kind: "atomicAdd", width: insn.width, ...address, src, origin });
         return;
@@ -355,12 +239,12 @@ class Selector {
           kind: "swap",
           bits: insn.bytes === 2 ? 16 : insn.bytes === 4 ? 32 : 64,
           dst,
-          a: this.#reg(this.#lowBits(insn.a, insn.bytes * 8), origin),
+          a: this.#reg(this.#facts.lowBits(insn.a, insn.bytes * 8), origin),
           origin,
         });
         return;
       case "trunc":
-        this.#emit({ kind: "low", dst, a: this.#reg(this.#lowBits(insn.a, 32), origin), origin });
+        this.#emit({ kind: "low", dst, a: this.#reg(this.#facts.lowBits(insn.a, 32), origin), origin });
         return;
       case "ctxLoad": {
         const base = { reg: this.#reg(insn.ctx, origin) };
@@ -405,8 +289,8 @@ class Selector {
     let a = insn.a;
     let b = insn.b;
     const commutes = insn.kind !== "sub" && insn.kind !== "div" && insn.kind !== "mod" && !insn.kind.startsWith("sh");
-    if (commutes && this.#constant(b) === null && this.#constant(a) !== null) [a, b] = [b, a];
-    const value = this.#constant(b);
+    if (commutes && this.#facts.constant(b) === null && this.#facts.constant(a) !== null) [a, b] = [b, a];
+    const value = this.#facts.constant(b);
     const alu = (op: AluOp, right: MOperand): void =>
       this.#emit({ kind: "alu", op, bits, dst, a: this.#reg(a, origin), b: right, origin });
     if (value !== null) {
@@ -463,7 +347,7 @@ class Selector {
         return;
       }
     }
-    if (insn.kind === "sub" && this.#constant(a) === 0n) {
+    if (insn.kind === "sub" && this.#facts.constant(a) === 0n) {
       this.#emit({ kind: "neg", bits, dst, a: this.#reg(b, origin), origin });
       return;
     }
@@ -550,17 +434,17 @@ class Selector {
     origin: Origin,
   ): MTerm {
     let [compare, a, b, yes, no] = [written, left, right, whenTrue, whenFalse];
-    if (this.#constant(a) !== null && this.#constant(b) === null) {
+    if (this.#facts.constant(a) !== null && this.#facts.constant(b) === null) {
       [a, b] = [b, a];
       compare = flipped[compare];
     }
     // (x & y) compared with 0 needs no result of its own.
-    const and = this.#values.def[this.#alias(a)];
-    if ((compare === "eq" || compare === "ne") && this.#constant(b) === 0n && and?.op === "binary") {
+    const and = this.#values.def[this.#facts.alias(a)];
+    if ((compare === "eq" || compare === "ne") && this.#facts.constant(b) === 0n && and?.op === "binary") {
       if (and.kind === "and" && this.#uses[and.id] === 1 && this.#uses[a] === 1) {
         if (compare === "eq") [yes, no] = [no, yes];
         compare = "set";
-        [a, b] = this.#constant(and.a) === null ? [and.a, and.b] : [and.b, and.a];
+        [a, b] = this.#facts.constant(and.a) === null ? [and.a, and.b] : [and.b, and.a];
       }
     }
     return this.#test(compare, type, this.#reg(a, origin), { value: b }, yes, no, origin);
@@ -576,34 +460,18 @@ class Selector {
     no: MEdge,
     origin: Origin,
   ): MTerm {
-    const known = "constant" in b ? b.constant : this.#constant(b.value);
-    const inRegister = (): MOperand => ({
-      reg: "value" in b ? this.#reg(b.value, origin) : this.#make({ kind: "constant", value: b.constant }, origin),
-    });
-    let op = jumpOps[compare];
-    let bits: 32 | 64 = 64;
+    const known = "constant" in b ? b.constant : this.#facts.constant(b.value);
+    const registerOf = (): VReg =>
+      "value" in b ? this.#reg(b.value, origin) : this.#make({ kind: "constant", value: b.constant }, origin);
+    const form = testForm(compare, type, known, this.#cpu);
+    const { bits } = form;
+    let { op } = form;
     let left = a;
-    let right: MOperand;
-    const has32 = this.#cpu === "v3" || this.#cpu === "v4";
-    if (type === "i32" && isSigned(compare)) {
-      if (has32) {
-        bits = 32;
-        right = known === null ? inRegister() : { imm: toImm(known) };
-      } else {
-        // Without 32-bit jumps the sign has to be moved to bit 63.
-        right =
-          known === null
-            ? { reg: this.#signExtend((inRegister() as { reg: VReg }).reg, origin) }
-            : { imm: toImm(known) };
-        left = this.#signExtend(a, origin);
-      }
-    } else if (known === null) right = inRegister();
-    else if (isImm32(BigInt.asIntN(64, known))) right = { imm: Number(BigInt.asIntN(64, known)) };
-    else if (type === "i32" && compare === "uge" && known === 0x8000_0000n) [op, right] = ["gt", { imm: 0x7fff_ffff }];
-    else if (type === "i32" && compare === "ult" && known === 0x8000_0000n) [op, right] = ["le", { imm: 0x7fff_ffff }];
-    else if (type === "i32" && compare === "set") right = { imm: toImm(known) };
-    else if (type === "i32" && has32) [bits, right] = [32, { imm: toImm(known) }];
-    else right = inRegister();
+    let right: MOperand = form.imm === null ? { reg: registerOf() } : { imm: form.imm };
+    if (form.signExtend) {
+      if ("reg" in right) right = { reg: this.#signExtend(right.reg, origin) };
+      left = this.#signExtend(a, origin);
+    }
     if (this.#cpu === "v1" && v1Negated[op] !== undefined) {
       if ("reg" in right) [left, right, op] = [right.reg, { reg: left }, must(v1Flipped[op], op)];
       else [yes, no, op] = [no, yes, must(v1Negated[op], op)];
