@@ -33,7 +33,7 @@ function listText(): string {
 
 function entryText(entry: Explanation): string {
   const parts = [`${entry.severity}[${entry.code}] ${entry.slug}: ${entry.title}`, wrap(entry.text, 80)];
-  parts.push("This has it:", programText(entry.wrong));
+  if (entry.wrong !== null) parts.push("This has it:", programText(entry.wrong));
   if (entry.right !== null) parts.push("This doesn't:", programText(entry.right));
   if (entry.severity === "warning") {
     parts.push(`Switch it off with -Wno-${entry.slug}, or make it an error with -Werror=${entry.slug}.`);
@@ -44,11 +44,7 @@ function entryText(entry: Explanation): string {
 function programText(program: Program): string {
   const texts = [indent(program.text)];
   for (const [path, text] of Object.entries(program.files ?? {})) texts.push(`with ${path}:`, indent(text));
-  const words = [
-    ...Object.entries(program.defines ?? {}).map(([name, value]) => `-D ${name}=${value}`),
-    ...(program.options ?? []),
-  ];
-  if (words.length > 0) texts.push(`compiled with ${words.join(" ")}`);
+  if (program.options !== undefined) texts.push(`compiled with ${program.options.join(" ")}`);
   return texts.join("\n\n");
 }
 
@@ -56,8 +52,13 @@ function indent(text: string): string {
   return text
     .trimEnd()
     .split("\n")
-    .map((line) => (line === "" ? "" : `    ${line}`))
+    .map((line) => (line === "" ? "" : `    ${shorten(line)}`))
     .join("\n");
+}
+
+// A program that has a fault of size is no pleasure to read whole.
+function shorten(line: string): string {
+  return line.length > 140 ? `${line.slice(0, 100)}\u2026` : line;
 }
 
 /** `text` with its paragraphs (parted by empty lines) wrapped to lines of at most `width` characters where words allow it. */

@@ -3,9 +3,27 @@
 
 import type { Explanation } from "./explanation.ts";
 import { fileExplanations } from "./files.ts";
+import { limitExplanations } from "./limits.ts";
+import { nameExplanations } from "./names.ts";
+import { stateExplanations } from "./state.ts";
+import { syntaxExplanations } from "./syntax.ts";
+import { tokenExplanations } from "./tokens.ts";
+import { treeExplanations } from "./tree.ts";
+import { typeExplanations } from "./types.ts";
+import { unsupportedExplanations } from "./unsupported.ts";
 
 /** All explanations, by rising code. */
-export const explanations: readonly Explanation[] = [...fileExplanations];
+export const explanations: readonly Explanation[] = [
+  ...fileExplanations,
+  ...tokenExplanations,
+  ...syntaxExplanations,
+  ...treeExplanations,
+  ...nameExplanations,
+  ...typeExplanations,
+  ...stateExplanations,
+  ...limitExplanations,
+  ...unsupportedExplanations,
+];
 
 /** The entry for a code (`X0401`, any case) or a name; null when there is none. */
 export function explanationOf(codeOrSlug: string): Explanation | null {

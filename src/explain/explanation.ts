@@ -9,11 +9,11 @@ export interface Explanation {
   readonly severity: "error" | "warning";
   /** One line: what is wrong. */
   readonly title: string;
-  /** Why it is a fault and what to do about it: paragraphs, wrapped at 80 columns when shown. */
+  /** Why it is a fault and what to do about it: paragraphs, wrapped when shown. */
   readonly text: string;
-  /** A program that has the fault. */
-  readonly wrong: Program;
-  /** The same program without it; null where the fault isn't one of the text (the file isn't UTF-8). */
+  /** A program that has the fault; null where no program short enough to read has it. */
+  readonly wrong: Program | null;
+  /** The same program without it; null with `wrong`. */
   readonly right: Program | null;
 }
 
@@ -22,8 +22,29 @@ export interface Program {
   readonly text: string;
   /** Other files, by path. */
   readonly files?: Readonly<Record<string, string>>;
-  /** `-D` definitions. */
-  readonly defines?: Readonly<Record<string, string>>;
-  /** Words of the command line that bring the fault about, in place of the usual ones: `--kernel 5.4`. */
+  /** Further words of the command line. */
   readonly options?: readonly string[];
+  /** The text is to be written in Latin-1 rather than UTF-8. */
+  readonly latin1?: true;
+}
+
+/** Makes the entry of an error; programs are given as their text alone where they need nothing else. */
+export function errorEntry(
+  code: string,
+  slug: string,
+  title: string,
+  text: string,
+  wrong: string | Program | null,
+  right: string | Program | null,
+): Explanation {
+  return { code, slug, severity: "error", title, text, wrong: program(wrong), right: program(right) };
+}
+
+/** Makes the entry of a warning. */
+export function warningEntry(...parts: Parameters<typeof errorEntry>): Explanation {
+  return { ...errorEntry(...parts), severity: "warning" };
+}
+
+function program(given: string | Program | null): Program | null {
+  return typeof given === "string" ? { text: given } : given;
 }

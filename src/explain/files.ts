@@ -1,16 +1,45 @@
 // Explanations of X00xx: files and imports.
 
-import type { Explanation } from "./explanation.ts";
+import { type Explanation, errorEntry } from "./explanation.ts";
 
 /** X00xx. */
 export const fileExplanations: readonly Explanation[] = [
-  {
-    code: "X0091",
-    slug: "not-utf8",
-    severity: "error",
-    title: "the file is not UTF-8",
-    text: "A rule file is text in UTF-8; a byte order mark at its start is allowed. The message names the first byte that belongs to no character and its place. Files saved by editors as Latin-1 or UTF-16 have such bytes, mostly in comments and strings: save them as UTF-8 again, or convert them with iconv.",
-    wrong: { text: "# caf\uFFFD: here stands the byte 0xe9, Latin-1 for é\npass\n" },
-    right: { text: "# café: é is the two bytes 0xc3 0xa9\npass\n" },
-  },
+  errorEntry(
+    "X0002",
+    "bad-import",
+    "an imported file can't be read",
+    "An import is looked for beside the file that names it, then in the folders given with -I in their order. It must be a regular file of UTF-8 text of up to 16 MiB: a folder, a device or a pipe can't be imported. The message says what the system answered.",
+    { text: 'import "comon.xdp"\nif tcp.dport == PORT then drop\n', files: { "common.xdp": "const PORT = 23\n" } },
+    { text: 'import "common.xdp"\nif tcp.dport == PORT then drop\n', files: { "common.xdp": "const PORT = 23\n" } },
+  ),
+  errorEntry(
+    "X0003",
+    "import-cycle",
+    "files import each other in a circle",
+    "A file that is imported, directly or through others, can't import the one that began: neither could be read before the other. Move what both need into a third file that both import.",
+    {
+      text: 'import "a.xdp"\nif tcp.dport == B then drop\n',
+      files: { "a.xdp": 'import "b.xdp"\nconst A = 22\n', "b.xdp": 'import "a.xdp"\nconst B = A + 1\n' },
+    },
+    {
+      text: 'import "b.xdp"\nif tcp.dport == B then drop\n',
+      files: { "a.xdp": "const A = 22\n", "b.xdp": 'import "a.xdp"\nconst B = A + 1\n' },
+    },
+  ),
+  errorEntry(
+    "X0004",
+    "unknown-library",
+    "the library has no such file",
+    "`import std.name` takes a file from the library that comes with the compiler. The library's headers (eth, vlan, arp, ip, ip6, tcp, udp, icmp, icmp6, sctp) are known without an import.",
+    "import std.tcpp\nif tcp.dport == 23 then drop\n",
+    "if tcp.dport == 23 then drop\n",
+  ),
+  errorEntry(
+    "X0091",
+    "not-utf8",
+    "the file is not UTF-8",
+    "A rule file is text in UTF-8; a byte order mark at its start is allowed. The message names the first byte that belongs to no character and its place. Files saved as Latin-1 or UTF-16 have such bytes, mostly in comments and strings: save them as UTF-8, or convert them with iconv.",
+    { text: "# blocks the caf\u00e9's printer (saved as Latin-1)\nif tcp.dport == 9100 then drop\n", latin1: true },
+    "# blocks the caf\u00e9's printer (saved as UTF-8)\nif tcp.dport == 9100 then drop\n",
+  ),
 ];
