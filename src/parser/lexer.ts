@@ -7,6 +7,7 @@ import type { Diagnostic } from "../base/diagnostic.ts";
 import type { SourceFile, Span } from "../base/source.ts";
 import { type LiteralValue, readColonLiteral, readDashedMac, readDigitLiteral, readString } from "./literals.ts";
 import * as messages from "./messages.ts";
+import { MAX_FAULTS } from "./recovery.ts";
 import { assignRoles } from "./roles.ts";
 import {
   ColonLiteralToken,
@@ -42,13 +43,14 @@ export function createLexer(skipValidations: boolean): Lexer {
 /** Splits `source` into the parser's tokens; faults are added to `diagnostics` and never stop it. */
 export function tokenize(lexer: Lexer, source: SourceFile, diagnostics: Diagnostic[]): IToken[] {
   const scanned = lexer.tokenize(source.text);
-  for (const error of scanned.errors) {
+  // Of a file that isn't text, the first faults are enough; parse.ts says that there are more.
+  for (const error of scanned.errors.slice(0, MAX_FAULTS + 1)) {
     diagnostics.push(messages.unexpectedCharacters(spanOf(source, error.offset, error.offset + error.length)));
   }
   const tokens: IToken[] = [];
   for (const token of scanned.tokens) {
     if (token.tokenType === ForeignCommentToken) {
-      diagnostics.push(messages.foreignComment(tokenSpan(source, token)));
+      if (diagnostics.length < 2 * MAX_FAULTS) diagnostics.push(messages.foreignComment(tokenSpan(source, token)));
     } else {
       // Chevrotain leaves this out when only offsets are tracked, yet its trees' places are made from it.
       token.endOffset = token.startOffset + token.image.length - 1;

@@ -29,6 +29,10 @@ type ListRule = "file" | "block" | "programBody" | "structBody" | "headerBody" |
 
 /** How far recovery has come: open brackets, and whether the element's end has been seen. */
 interface Skipping {
+  /** Braces, and other brackets, that the element had opened before the fault. */
+  outerBraces: number;
+  outerOthers: number;
+  /** Brackets opened since. */
   depth: number;
   atLeastOne: boolean;
   readonly commaSeparates: boolean;
@@ -54,7 +58,15 @@ export class RecoveringParser extends CstParser {
   #onItem: ((item: CstNode) => void) | null = null;
   #nesting = 0;
   #stopped = false;
-  #skipping: Skipping = { depth: 0, atLeastOne: false, commaSeparates: false, done: false };
+  #skippedTo: IToken | null = null;
+  #skipping: Skipping = {
+    outerBraces: 0,
+    outerOthers: 0,
+    depth: 0,
+    atLeastOne: false,
+    commaSeparates: false,
+    done: false,
+  };
 
   constructor(skipValidations: boolean) {
     super(t.parserTokens, {
@@ -79,6 +91,7 @@ export class RecoveringParser extends CstParser {
     this.#text = text;
     this.#nesting = 0;
     this.#stopped = false;
+    this.#skippedTo = null;
     this.#onItem = onItem;
     try {
       parse();
@@ -106,13 +119,14 @@ export class RecoveringParser extends CstParser {
       return;
     }
     const nesting = this.#nesting;
+    const first = this.LA(1);
     try {
       parse();
     } catch (error) {
       this.#nesting = nesting;
       this.#note(error);
       if (this.#stopped && nesting > 0) throw new Stop();
-      this.#skip(false, commaSeparates);
+      this.#skip(false, commaSeparates, this.#openSince(first));
     }
   }
 
@@ -121,7 +135,9 @@ export class RecoveringParser extends CstParser {
     if (this.RECORDING_PHASE) return false;
     const next = this.LA(1).tokenType;
     if (next === EOF || (next === t.RightBrace && list !== "file")) return false;
-    this.#addFault({ kind: "expectedElement", rules: [list], expected: list, ...this.#here() });
+    // The `else` of an `if` that has been skipped is an echo of the fault there.
+    const isEcho = this.LA(1) === this.#skippedTo && (next === t.Else || next === t.ElseBeforeIf);
+    if (!isEcho) this.#addFault({ kind: "expectedElement", rules: [list], expected: list, ...this.#here() });
     if (this.#stopped && this.#nesting > 0) throw new Stop();
     const skipped = this.#skip(true, list === "structBody" || list === "headerBody");
     if (list === "file") this.deliver(skipped);
@@ -184,9 +200,11 @@ export class RecoveringParser extends CstParser {
   }
 
   /** Skips to where the next element seems to start: behind `;`, at a word that begins a line, or at the closing brace. */
-  #skip(atLeastOne: boolean, commaSeparates: boolean): CstNode {
-    this.#skipping = { depth: 0, atLeastOne, commaSeparates, done: false };
-    return this.SUBRULE(this.skipped);
+  #skip(atLeastOne: boolean, commaSeparates: boolean, outer = { outerBraces: 0, outerOthers: 0 }): CstNode {
+    this.#skipping = { ...outer, depth: 0, atLeastOne, commaSeparates, done: false };
+    const node = this.SUBRULE(this.skipped);
+    this.#skippedTo = this.LA(1);
+    return node;
   }
 
   #skipsNext(): boolean {
@@ -199,16 +217,40 @@ export class RecoveringParser extends CstParser {
     if (type === t.LeftBrace || type === t.LeftParen || type === t.LeftBracket) {
       state.depth += 1;
     } else if (type === t.RightBrace || type === t.RightParen || type === t.RightBracket) {
-      if (state.depth === 0 && type === t.RightBrace) {
+      if (state.depth > 0) state.depth -= 1;
+      else if (type !== t.RightBrace) state.outerOthers = Math.max(0, state.outerOthers - 1);
+      else if (state.outerBraces > 0) state.outerBraces -= 1;
+      else {
         state.done = true;
         return first;
       }
-      state.depth = Math.max(0, state.depth - 1);
     } else if (state.depth === 0) {
-      if (type === t.Semicolon || (state.commaSeparates && type === t.Comma)) state.done = true;
+      const separates = type === t.Semicolon || (state.commaSeparates && type === t.Comma);
+      if (separates && state.outerBraces + state.outerOthers === 0) state.done = true;
+      // A bracket may have been forgotten: what the element had opened doesn't hold the next line back.
       else if (!first && /^[A-Za-z_]/.test(image) && this.#startsLine()) return false;
     }
     return true;
+  }
+
+  /** How many brackets are open that weren't before the token `first`. */
+  #openSince(first: IToken): { outerBraces: number; outerOthers: number } {
+    let closed = 0;
+    let outerBraces = 0;
+    let outerOthers = 0;
+    for (let i = 0; ; i--) {
+      const token = this.LA(i);
+      const type = token.tokenType;
+      if (type === EOF) break;
+      if (type === t.RightBrace || type === t.RightParen || type === t.RightBracket) closed += 1;
+      else if (type === t.LeftBrace || type === t.LeftParen || type === t.LeftBracket) {
+        if (closed > 0) closed -= 1;
+        else if (type === t.LeftBrace) outerBraces += 1;
+        else outerOthers += 1;
+      }
+      if (token === first) break;
+    }
+    return { outerBraces, outerOthers };
   }
 
   #startsLine(): boolean {

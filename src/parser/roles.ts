@@ -19,13 +19,18 @@ import {
   IdentifierToken,
   Inner,
   LabelToken,
+  LeftBrace,
   LeftBracket,
+  LeftParen,
   Less,
   LiteralToken,
   OrFallback,
   Redirect,
+  RightBrace,
   RightBracket,
+  RightParen,
   reservedWordTypes,
+  Semicolon,
   StringToken,
   UpdateOperator,
   VerdictToken,
@@ -35,29 +40,44 @@ import {
 /** Sets the type of each word in `tokens` in place and splits `>>` where it closes two types' arguments. */
 export function assignRoles(tokens: readonly IToken[]): IToken[] {
   const result: IToken[] = [];
-  let openAngles = 0;
+  // How many types' `<` are open, and how many `[` inside them, where signs are operators again.
+  let angles = 0;
+  let brackets = 0;
   for (let i = 0; i < tokens.length; i++) {
     const token = tokens[i] as IToken;
     const type = token.tokenType;
     if (type === WordToken) {
       retype(token, roleOf(token.image, tokens[i - 1], tokens[i + 1], tokens[i + 2]));
-    } else if (type === Less) {
-      if (opensTypeArguments(tokens, i)) openAngles += 1;
-    } else if (type === Greater) {
-      openAngles = Math.max(0, openAngles - 1);
     } else if (token.image === "||" && isVerdict(tokens[i + 1], tokens[i + 2])) {
       retype(token, OrFallback);
-    } else if ((token.image === ">>" && openAngles > 1) || (token.image === ">=" && openAngles === 1)) {
-      result.push(part(token, 0, Greater), part(token, 1, token.image === ">>" ? Greater : Equals));
-      openAngles = Math.max(0, openAngles - 2);
-      continue;
-    } else if (type !== Comma && type !== LeftBracket && type !== RightBracket && type !== LiteralToken) {
-      openAngles = 0;
+    } else if (type === Less && brackets === 0) {
+      if (opensTypeArguments(tokens, i)) angles += 1;
+    } else if (angles > 0 && brackets === 0 && CLOSING_ANGLES.has(token.image)) {
+      if (token.image === ">>" && angles > 1) {
+        result.push(part(token, 0, Greater), part(token, 1, Greater));
+        angles -= 2;
+        continue;
+      }
+      angles = token.image === ">>" ? 0 : angles - 1;
+      if (token.image === ">=") {
+        result.push(part(token, 0, Greater), part(token, 1, Equals));
+        continue;
+      }
+    } else if (angles > 0) {
+      if (type === LeftBracket) brackets += 1;
+      else if (type === RightBracket) brackets = Math.max(0, brackets - 1);
+      else if (brackets === 0 && type !== Comma && type !== LeftParen && type !== RightParen) angles = 0;
+      if (type === LeftBrace || type === RightBrace || type === Semicolon) {
+        angles = 0;
+        brackets = 0;
+      }
     }
     result.push(token);
   }
   return result;
 }
+
+const CLOSING_ANGLES = new Set([">", ">>", ">="]);
 
 function roleOf(
   word: string,

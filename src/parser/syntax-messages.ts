@@ -399,7 +399,8 @@ function armOfSeveral({ fault, found, span }: Context): Diagnostic | null {
 
 /** `-1` */
 function negative({ fault, found, span, rule }: Context): Diagnostic | null {
-  if (rule !== "primary" || found.image !== "-" || fault.after.tokenType !== t.LiteralToken) return null;
+  if ((rule !== "primary" && rule !== "condition") || found.image !== "-" || fault.after.tokenType !== t.LiteralToken)
+    return null;
   return errorAt(span, "X0122", "there are no negative numbers", {
     label: "a value can't start with `-`",
     help: "all values are unsigned; write `0 - 1` if wrapping around is meant",
@@ -423,7 +424,7 @@ function general(context: Context): Diagnostic {
   const what = expectation(context);
   const around = [...fault.rules].reverse();
   const usage =
-    rule === "primary"
+    rule === "primary" && fault.kind === "expectedOneOf"
       ? undefined
       : fault.expected === "headerBody"
         ? "headerField"
@@ -497,6 +498,7 @@ const elements: Readonly<Record<string, string>> = {
 
 const alternatives: Readonly<Record<string, string>> = {
   primary: "a value",
+  condition: "a condition",
   atom: "a number or a name",
   edgeValue: "a number or a name",
   type: "a type",
