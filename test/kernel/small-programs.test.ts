@@ -4,7 +4,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { CompileOptions } from "../../src/compile.ts";
 import { concat, hex, littleEndian } from "../support/addresses.ts";
-import { type KernelMap, loadProgram, MAP_TYPE } from "../support/bpf.ts";
+import { type KernelMap, loadProgram, MAP_TYPE, programInfo } from "../support/bpf.ts";
 import { compileText, objectFile, objectOf, temporaryFolder } from "../support/compile.ts";
 import { cutSamples, fullCorpus, type Sample, shortCorpus } from "../support/corpus.ts";
 import { attachXdp, type LoadedObject, loadObject } from "../support/libbpf.ts";
@@ -42,6 +42,8 @@ const VARIANTS: readonly { readonly name: string; readonly options: Partial<Comp
 /** A program that only passes: native XDP on a device makes its receive queues known to test runs. */
 const PASS_PROGRAM = new Uint8Array([0xb7, 0, 0, 0, 2, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 const QUEUES = 4;
+/** The kernel gives up at a million; small programs have to stay far from it. */
+const MOST_VERIFIED = 100_000;
 const MOST_FAULTS_SHOWN = 3;
 
 test("there are enough programs, each with a name of its own", () => {
@@ -121,6 +123,8 @@ describeWith("small programs in the kernel", [netnsProblem()], () => {
     const path = objectFile(objectOf(program.source, { files, ...options }), "program.o", folder);
     const object = loadObject(path, { globals: program.config ?? {} });
     try {
+      const { verifiedInsns } = programInfo(object.program(program.program).fd);
+      expect(verifiedInsns, "instructions that the verifier went through").toBeLessThan(MOST_VERIFIED);
       const state = prepare(program, object);
       const run = (): string[] => runAll(program, object, state, usual);
       const faults = program.queue === undefined ? run() : device.netns.enter(run);
