@@ -57,9 +57,9 @@ export function objectOf(text: string, options: Parameters<typeof compileText>[1
   return result.output.object;
 }
 
-/** A folder for files of a test, removed by `closeAll`. */
+/** A folder for files of a test, removed by `closeAll`, at the latest at the end of the whole run. */
 export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), "xdpc-test-"));
+  const folder = mkdtempSync(join(process.env.XDPC_TEST_TMP ?? tmpdir(), "xdpc-test-"));
   onCloseAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }
