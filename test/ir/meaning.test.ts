@@ -98,3 +98,19 @@ test("the whole list keeps meaning and shape after each of its passes", () => {
     runs(300),
   );
 });
+
+test("running the list again changes little: it is at most one round from its fixed point", () => {
+  // Recorded as a share, for the bound on rounds may end a group early; it must not fall.
+  let settled = 0;
+  let all = 0;
+  fc.assert(
+    fc.property(programs, (fn) => {
+      const once = optimise(fn, 2);
+      all++;
+      if (printIr(optimise(once, 2)) === printIr(once)) settled++;
+      expect(optimise(once, 2).blocks.length).toBeLessThanOrEqual(once.blocks.length);
+    }),
+    runs(200),
+  );
+  expect(settled / all).toBeGreaterThan(0.9);
+});

@@ -205,6 +205,13 @@ test("params: the same constant, or pointer plus distance, on every edge", () =>
   );
 });
 
+test("params: a pointer that a loop only hands round", () => {
+  const loop = (param: string, arg: string, base: string): string =>
+    `${guarded} b1(): v3: i32 = const 0 jump b2(v3${arg === "" ? "" : ", v1"}) b2(v4: i32${param}): v6: i32 = load packet 1 ${base} + 3
+     v7: i32 = add v4, v6 v8: i32 = const 40 branch ult i32 v7, v8, b2(v7${arg}), b8() ${exits}`;
+  expectPass(simplifyParams, loop(", v5: pkt", ", v5", "v5"), loop("", "", "v1"));
+});
+
 test("cfg: empty blocks, straight lines and identical ends", () => {
   expectPass(
     both(cfg, dce, cfg, dce),

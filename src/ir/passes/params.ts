@@ -1,6 +1,6 @@
 // Removes block parameters that carry the same thing on every edge: the same value, the same constant, the same pointer plus
 // the same distance, or nothing but `undef`. Optimistic, so parameters that only feed each other round a loop go too. Every
-// parameter's guess changes at most twice, which keeps it linear.
+// parameter's guess changes a few times at most, which keeps it linear.
 
 import { dominators, graphOf, valuesOf } from "../graph.ts";
 import { type BlockId, edgesOf, type IrFunction, type IrInsn, mapTerm, type ValueId } from "../ir.ts";
@@ -12,6 +12,9 @@ interface Guess {
   readonly key: string;
   readonly value: ValueId | null;
 }
+
+/** The guess for a parameter that has only been given `undef` so far. */
+const UNDEF: Guess = { key: "undef", value: null };
 
 /** Replaces parameters that don't vary. */
 export function simplifyParams(original: IrFunction): IrFunction {
@@ -44,7 +47,7 @@ export function simplifyParams(original: IrFunction): IrFunction {
   const guessOf = (v: ValueId): Guess | null => {
     if (args.has(v)) return guesses.get(v) ?? null;
     const def = values.def[v];
-    if (def?.op === "undef") return null;
+    if (def?.op === "undef") return UNDEF;
     if (def?.op === "const") return { key: `${def.type} ${def.value}`, value: v };
     const root = places.root[v] as number;
     return { key: root === v ? `v${v}` : `v${root}+${places.offset[v]}`, value: v };
@@ -56,7 +59,9 @@ export function simplifyParams(original: IrFunction): IrFunction {
     let unlimited = false;
     for (const arg of args.get(p) as ValueId[]) {
       const guess = guessOf(arg);
-      if (guess === null) {
+      // Nothing known yet: the optimist goes on, and is asked again when it is.
+      if (guess === null) continue;
+      if (guess === UNDEF) {
         unlimited = true;
         continue;
       }
@@ -64,7 +69,8 @@ export function simplifyParams(original: IrFunction): IrFunction {
       else if (result.key !== guess.key) return itself(p);
       else if (result.value !== guess.value) result = { key: result.key, value: null };
     }
-    if (result === null || isConstantKey(result.key)) return result;
+    if (result === null) return unlimited ? UNDEF : null;
+    if (isConstantKey(result.key)) return result;
     const block = home.get(p) as BlockId;
     const known = (v: ValueId): boolean => tree.dominates(values.block[v] as number, block);
     // A pointer that is `undef` elsewhere keeps its parameter: what is known of its bytes holds on the other edges only.
@@ -82,9 +88,10 @@ export function simplifyParams(original: IrFunction): IrFunction {
     if (old?.value === p) continue;
     let now = meet(p);
     if (now === null || (now.key === old?.key && now.value === old.value)) continue;
-    // A guess may only fall: from nothing to a thing, from one value to several with the same key, then to itself.
-    if (old !== undefined && old.key !== now.key) now = itself(p);
-    else if (old !== undefined && old.value === null && now.value !== null && now.value !== p) continue;
+    // A guess may only fall: from nothing to `undef`, to a thing, from one value to several with the same key, then to itself.
+    if (old !== undefined && old !== UNDEF && old.key !== now.key) now = itself(p);
+    else if (old !== undefined && old !== UNDEF && old.value === null && now.value !== null && now.value !== p)
+      continue;
     guesses.set(p, now);
     for (const reader of readers.get(p) ?? []) {
       if (queued.has(reader)) continue;
@@ -122,7 +129,7 @@ function apply(
       if (guess?.value === param.id) return true;
       changed = true;
       dropped.add(param.id);
-      if (guess === undefined) {
+      if (guess === undefined || guess === UNDEF) {
         made.push({ op: "undef", id: param.id, type: param.type, origin: null });
       } else if (guess.value !== null && !isConstantKey(guess.key)) {
         replacement.set(param.id, guess.value);
