@@ -101,6 +101,7 @@ class Deriver {
         this.#out.splice(from, words.length, "a", "=", "1");
       }
     }
+    if (name === "constDecl" && words[1] === "set" && words[2] === "from") this.#out[from + 1] = "a";
     if (name === "headerNext") {
       for (let i = from + 1; i < this.#out.length; i++) {
         if (this.#out[i - 1] === "," && /^(size|next)$/.test(this.#out[i] ?? "")) this.#out[i] = "a";
