@@ -361,9 +361,12 @@ class Selector {
     const params = must(this.#paramsOf(edge.target), "target");
     // A processed block says which parameters it reads; along back edges all count as read.
     const known = this.#done[edge.target] === 1;
-    const args = edge.args.map(
-      (arg, i): Value => (known && this.#demanded[params[i] as number] === 0 ? { kind: "undef" } : this.#value(arg)),
-    );
+    const args = edge.args.map((arg, i): Value => {
+      if (known && this.#demanded[params[i] as number] === 0) return { kind: "undef" };
+      const value = this.#value(arg);
+      // The verifier lets nobody copy or spill a register that was never written: a parameter that is read gets some value.
+      return typeof value !== "number" && value.kind === "undef" ? { kind: "constant", value: 0n } : value;
+    });
     if (!known) for (const param of params) this.#demanded[param] = 1;
     return { target: edge.target, args };
   }
