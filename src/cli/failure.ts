@@ -24,6 +24,7 @@ export function systemErrorCode(error: unknown): string | null {
 
 const SYSTEM_ERRORS: Readonly<Record<string, string>> = {
   EACCES: "permission denied",
+  EAGAIN: "there is nothing to read now",
   EBADF: "it isn't open",
   EDQUOT: "the disk quota is used up",
   EEXIST: "it exists already",

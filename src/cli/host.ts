@@ -2,7 +2,7 @@
 // imported (a device or a pipe would hang or never end), no file is over 16 MiB, and a file is UTF-8 or isn't read. Two ways to one
 // file are one file: its real path is its identity, the path by which it was found first is what people see.
 
-import { closeSync, constants, fstatSync, openSync, readFileSync, realpathSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, realpathSync } from "node:fs";
 import path from "node:path";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import { errorAt } from "../base/diagnostic.ts";
@@ -131,7 +131,8 @@ function readRegularFile(realPath: string): Uint8Array {
     if (stats.isDirectory()) throw new FileFault("is a directory");
     if (!stats.isFile()) throw new FileFault("is not a regular file");
     if (stats.size > MAX_FILE_BYTES) throw new FileFault("is over 16 MiB");
-    const bytes = stats.size === 0 ? readDescriptor(fd, MAX_FILE_BYTES) : readFileSync(fd);
+    // A file of the kernel's own says 0 for its size; some (/proc/kmsg) would make one wait for what is still to come.
+    const bytes = readDescriptor(fd, MAX_FILE_BYTES, false);
     if (bytes.length > MAX_FILE_BYTES) throw new FileFault("is over 16 MiB");
     return bytes;
   } finally {

@@ -18,16 +18,21 @@ export function makeWantedSnapshot(env: Readonly<Record<string, string | undefin
   try {
     // `node` on the path may be a script that starts one of several versions: then the name doesn't fit this binary, and a
     // snapshot under it would be refused by another one.
-    if (path.basename(wanted) === snapshotName(process.execPath)) makeSnapshot(path.dirname(path.dirname(wanted)));
+    if (path.basename(wanted) === snapshotName(statSync(process.execPath)))
+      makeSnapshot(path.dirname(path.dirname(wanted)));
   } catch {
     // A snapshot only saves time.
   }
 }
 
-/** The file name of the snapshot for a Node binary; bin/xdpc makes the same name with stat(1). */
-export function snapshotName(nodePath: string): string {
-  const { mtimeMs, size } = statSync(nodePath);
-  return `${Math.floor(mtimeMs / 1000)}-${size}.blob`;
+/**
+ * The file name of the snapshot for the Node binary that runs this, whose file has this time and size; bin/xdpc makes the same
+ * name with stat(1). Where all files have one time long ago (before 2001), as some package managers have it, the version stands
+ * in the time's place.
+ */
+export function snapshotName({ mtimeMs, size }: { readonly mtimeMs: number; readonly size: number }): string {
+  const seconds = Math.floor(mtimeMs / 1000);
+  return `${seconds < 1_000_000_000 ? process.version : seconds}-${size}.blob`;
 }
 
 /**
@@ -37,7 +42,7 @@ export function snapshotName(nodePath: string): string {
  */
 export function makeSnapshot(dist: string): boolean {
   const folder = path.join(dist, "snapshot");
-  const place = path.join(folder, snapshotName(process.execPath));
+  const place = path.join(folder, snapshotName(statSync(process.execPath)));
   const unfinished = `${place}.tmp`;
   mkdirSync(folder, { recursive: true });
   removeIfStale(unfinished);

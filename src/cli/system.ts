@@ -36,13 +36,17 @@ export function isTerminal(fd: number): boolean {
   }
 }
 
-/** Reads an open descriptor to its end, or until it has given more than `limitBytes`. */
-export function readDescriptor(fd: number, limitBytes: number): Uint8Array {
+/**
+ * Reads an open descriptor to its end, or until it has given more than `limitBytes`; waits for what a pipe doesn't hold
+ * yet, unless told not to: then the system's EAGAIN is thrown.
+ */
+export function readDescriptor(fd: number, limitBytes: number, patient = true): Uint8Array {
   const chunks: Uint8Array[] = [];
   let total = 0;
   while (total <= limitBytes) {
     const chunk = new Uint8Array(Math.min(1 << 16, limitBytes + 1 - total));
-    const count = retryWhenBusy(() => readAtMost(fd, chunk));
+    const read = (): number => readAtMost(fd, chunk);
+    const count = patient ? retryWhenBusy(read) : read();
     if (count === 0) break;
     chunks.push(chunk.subarray(0, count));
     total += count;
