@@ -23,6 +23,8 @@ export function checkStatements(file: ast.File, diagnostics: Diagnostic[]): void
 
 function checkList(source: SourceFile, list: readonly Item[], diagnostics: Diagnostic[]): void {
   let verdict: Span | null = null;
+  // A verdict that was meant to belong to the `if` before it ends nothing.
+  let strayed = false;
   for (const [i, item] of list.entries()) {
     if (!isStatement(item)) continue;
     if (verdict !== null) {
@@ -30,9 +32,11 @@ function checkList(source: SourceFile, list: readonly Item[], diagnostics: Diagn
       return;
     }
     const next = list[i + 1];
+    if (endsProgram(item) && !strayed) verdict = item.span;
+    const before = diagnostics.length;
     if (next !== undefined && isStatement(next) && next.kind !== "error")
       checkNeighbours(source, item, next, diagnostics);
-    if (endsProgram(item)) verdict = item.span;
+    strayed = diagnostics.slice(before).some((d) => d.severity === "error");
   }
 }
 
