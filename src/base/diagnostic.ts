@@ -72,11 +72,20 @@ function make(severity: Severity, span: Span, code: string, message: string, ext
   };
 }
 
-/** Collects diagnostics in the order they are found; phases go on after a fault, so several can be told at once. */
+/**
+ * Collects diagnostics in the order they are found; phases go on after a fault, so several can be told at once. What is found again
+ * at the same place, in a function that is inlined twice, say, is told once.
+ */
 export class Diagnostics {
   readonly all: Diagnostic[] = [];
+  readonly #told = new Set<string>();
 
   add(diagnostic: Diagnostic): void {
+    const { code, message, primary } = diagnostic;
+    const place = primary === null ? "" : `${primary.span.file.path}:${primary.span.start}:${primary.span.end}`;
+    const key = `${code} ${place} ${message}`;
+    if (this.#told.has(key)) return;
+    this.#told.add(key);
     this.all.push(diagnostic);
   }
 

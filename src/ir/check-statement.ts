@@ -39,8 +39,6 @@ import { bodiesOf } from "./presence.ts";
 import type { Scope } from "./scope.ts";
 import { sameType, typeName, U32 } from "./types.ts";
 
-/** Statements that inlining and unrolling may make in all. */
-const MOST_STATEMENTS = 2_000_000;
 /** Arguments that trace_vprintk takes. **Source:** Linux include/linux/bpf.h, MAX_BPRINTF_VARARGS. */
 const MOST_LOG_ARGS = 12;
 
@@ -68,11 +66,7 @@ export function checkStatements(
   const result: HStmt[] = [];
   let inner = scope;
   for (const statement of statements) {
-    if (++ctx.unfolded > MOST_STATEMENTS) {
-      if (ctx.unfolded === MOST_STATEMENTS + 1)
-        ctx.diagnostics.add(messages.tooMuchInlining(statement.span, MOST_STATEMENTS));
-      return result;
-    }
+    if (!ctx.unfold(statement.span)) return result;
     if (statement.kind === "let") {
       const value = typed(ctx, checkValue(ctx, inner, statement.value));
       const local: Local = { name: statement.name.text, type: value.type };

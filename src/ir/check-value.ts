@@ -125,15 +125,7 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
   if (decl === null) return errorValue(span);
   switch (decl.kind) {
     case "constDecl": {
-      if (ctx.busy.has(decl)) return fault(ctx, messages.recursion(name.text, span, "constant"));
-      ctx.busy.add(decl);
-      const given = ctx.defines.get(name.text) ?? decl.value;
-      const raw = checkValue(ctx, Scope.global, given);
-      ctx.busy.delete(decl);
-      const value = decl.type === null ? raw : convert(ctx, raw, typeOf(ctx, decl.type));
-      if (value.kind !== "const" && value.kind !== "error")
-        return fault(ctx, messages.notConstant(given.span, `the value of \`${name.text}\``));
-      return { ...value, span };
+      return { ...constantOf(ctx, decl, span), span };
     }
     case "configDecl":
     case "varDecl": {
@@ -174,19 +166,57 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
   }
 }
 
+/** The value of a constant, worked out at its first use; `use` is where. */
+function constantOf(ctx: Context, decl: ast.ConstDecl, use: Span): HExpr {
+  const known = ctx.constants.get(decl);
+  if (known !== undefined) return known;
+  if (ctx.busy.has(decl)) return fault(ctx, messages.recursion(decl.name.text, use, "constant"));
+  ctx.busy.add(decl);
+  const given = ctx.defines.get(decl.name.text) ?? decl.value;
+  const raw = checkValue(ctx, Scope.global, given);
+  ctx.busy.delete(decl);
+  let value = decl.type === null ? raw : convert(ctx, raw, typeOf(ctx, decl.type));
+  if (value.kind !== "const" && value.kind !== "error")
+    value = fault(ctx, messages.notConstant(given.span, `the value of \`${decl.name.text}\``));
+  ctx.constants.set(decl, value);
+  return value;
+}
+
 function valueOfBinding(ctx: Context, binding: Binding, name: ast.Name): HExpr {
   const { span } = name;
   switch (binding.kind) {
     case "local":
       return { kind: "local", local: binding.local, type: binding.local.type, span };
     case "argument":
-      return { ...binding.value, span };
+      // Each use of the parameter is a copy of the argument, whatever that has grown to.
+      return ctx.unfold(span, sizeOf(binding.value)) ? { ...binding.value, span } : errorValue(span);
     case "entry": {
       const type = binding.entry.map.value;
       if (type === null) return fault(ctx, messages.notAValue(span, `an entry of \`${binding.entry.map.name}\``));
       return { kind: "place", place: { kind: "entry", entry: binding.entry, offsetBytes: 0, type }, type, span };
     }
   }
+}
+
+const sizes = new WeakMap<HExpr, number>();
+
+/** How many operations a value is made of, shared parts counted each time. */
+function sizeOf(value: HExpr): number {
+  const known = sizes.get(value);
+  if (known !== undefined) return known;
+  const parts: readonly HExpr[] =
+    value.kind === "binary"
+      ? [value.a, value.b]
+      : value.kind === "cast" || value.kind === "element"
+        ? [value.value]
+        : value.kind === "aggregate"
+          ? value.elements
+          : value.kind === "hash"
+            ? value.args
+            : [];
+  const size = parts.reduce((sum, part) => sum + sizeOf(part), 1);
+  sizes.set(value, size);
+  return size;
 }
 
 /** The header instance an expression names (`tcp`, `vlan[1]`), or null when it names something else. */
@@ -373,6 +403,7 @@ export function bindCall(
     ctx.diagnostics.add(messages.wrongCount(span, `\`${callee.text}\``, wanted, expr.args.length));
     return null;
   }
+  if (!ctx.unfold(span)) return null;
   const bindings = new Map<string, Binding>();
   const lets: { local: Local; value: HExpr }[] = [];
   for (const [i, param] of decl.params.entries()) {

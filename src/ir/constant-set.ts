@@ -37,7 +37,7 @@ export function checkPatterns(
   subject: HExpr,
 ): ConstantSet | null {
   const elements: ast.Expr[] = [];
-  for (const pattern of patterns) elements.push(...(expand(ctx, scope, pattern) ?? []));
+  for (const pattern of patterns) for (const one of expand(ctx, scope, pattern) ?? []) elements.push(one);
   if (elementsOf(subject.type) !== null) return tupleSet(ctx, scope, elements, subject.type);
   return rangeSet(ctx, scope, elements, subject.type, subject);
 }
@@ -47,7 +47,11 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
   if (expr.kind === "error") return null;
   if (expr.kind === "setLiteral") {
     const all: ast.Expr[] = [];
-    for (const element of expr.elements) all.push(...(expand(ctx, scope, element) ?? []));
+    for (const element of expr.elements) {
+      // Constants in constants double as functions in functions do.
+      if (!ctx.unfold(element.span)) return null;
+      for (const one of expand(ctx, scope, element) ?? []) all.push(one);
+    }
     return all;
   }
   if (expr.kind === "name" && scope.find(expr.name.text) === null) {

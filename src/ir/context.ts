@@ -5,8 +5,8 @@ import { Diagnostics } from "../base/diagnostic.ts";
 import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
-import type { GlobalSymbol, Header, MapSymbol } from "./hir.ts";
-import { unknownName } from "./messages.ts";
+import type { GlobalSymbol, HExpr, Header, MapSymbol } from "./hir.ts";
+import { tooMuchInlining, unknownName } from "./messages.ts";
 import type { Type } from "./types.ts";
 
 /** A declaration that has a name. */
@@ -42,6 +42,9 @@ export const DECLARATION_WORDS: Readonly<Record<NamedDecl["kind"], string>> = {
   headerDecl: "a header",
 };
 
+/** What inlining and unrolling may make in all: statements, calls of expression functions, and the arguments put into them. */
+const MOST_UNFOLDED = 500_000;
+
 /** The state of one compilation's front end. */
 export class Context {
   readonly diagnostics = new Diagnostics();
@@ -52,15 +55,26 @@ export class Context {
   readonly structs = new Map<ast.StructDecl, Type>();
   readonly maps = new Map<NamedDecl, MapSymbol>();
   readonly globals = new Map<NamedDecl, GlobalSymbol>();
+  /** The values of constants; an error value after a fault, so that it is told once. */
+  readonly constants = new Map<NamedDecl, HExpr>();
   /** Constants and structs whose meaning is being worked out: meeting one again is a circle. */
   readonly busy = new Set<NamedDecl>();
   /** Values given from outside for consts, by name. */
   readonly defines: ReadonlyMap<string, ast.Expr>;
-  /** Statements made by inlining so far. */
-  unfolded = 0;
+  /** What inlining has made so far. */
+  #unfolded = 0;
 
   constructor(defines: ReadonlyMap<string, ast.Expr>) {
     this.defines = defines;
+  }
+
+  /** Counts what inlining makes; false from the limit on, with one diagnostic at `span` when it is passed. */
+  unfold(span: Span, amount = 1): boolean {
+    const before = this.#unfolded;
+    this.#unfolded += amount;
+    if (this.#unfolded <= MOST_UNFOLDED) return true;
+    if (before <= MOST_UNFOLDED) this.diagnostics.add(tooMuchInlining(span, MOST_UNFOLDED));
+    return false;
   }
 
   /** The declaration of `name`, or null with a diagnostic that suggests the nearest known name. */

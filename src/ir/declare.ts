@@ -27,6 +27,8 @@ const MOST_KEY_BYTES = 512;
 /** Entries of a counter whose keys are too many for an array. */
 const COUNTER_ENTRIES = 65536;
 const MOST_ENTRIES = 2 ** 32 - 1;
+/** Structs are built on the stack of 512 bytes; larger ones can only be read, which nothing needs. */
+const MOST_STRUCT_BYTES = 4096;
 
 /** The packets and bytes of a counter. */
 export const COUNTER_VALUE: Type = {
@@ -114,7 +116,16 @@ function structType(ctx: Context, decl: ast.StructDecl): Type {
       ctx.diagnostics.add(messages.badSize(decl.name.span, `struct \`${decl.name.text}\` has no fields`));
     return ERROR;
   }
-  return { kind: "struct", name: decl.name.text, fields };
+  const type: Type = { kind: "struct", name: decl.name.text, fields };
+  const { bytes } = layoutOf(type);
+  if (bytes <= MOST_STRUCT_BYTES) return type;
+  ctx.diagnostics.add(
+    messages.badSize(
+      decl.name.span,
+      `struct \`${decl.name.text}\` has ${bytes} bytes; up to ${MOST_STRUCT_BYTES} can be held`,
+    ),
+  );
+  return ERROR;
 }
 
 /** The map a declaration makes, or null when it makes none or has a fault. */

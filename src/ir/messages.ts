@@ -246,8 +246,9 @@ export function badVerdict(span: Span, message: string, help: string): Diagnosti
 // --------------------------------------------------------------------------------------------------------------- limits
 
 export function tooMuchInlining(span: Span, limit: number): Diagnostic {
-  return errorAt(span, "X0602", `functions and loops unfold to over ${limit} statements`, {
-    help: "call the function in fewer places, or narrow the loop",
+  return errorAt(span, "X0602", `the program has over ${limit} statements and calls once functions are inlined`, {
+    label: "this one is too many",
+    help: "call functions in fewer places: one that calls another twice doubles it",
   });
 }
 
