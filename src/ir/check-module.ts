@@ -1,6 +1,7 @@
 // From the files of a compilation to the typed module: collects names, builds the headers, finds the programs and types
 // their statements. The entry of the front end behind the parser; imports have been followed already (imports.ts).
 
+import { nearest } from "../base/suggest.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type * as ast from "../parser/ast.ts";
 import { checkStatements } from "./check-statement.ts";
@@ -82,6 +83,11 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
         break;
     }
   }
+  for (const [name, value] of ctx.defines) {
+    if (ctx.names.get(name)?.kind === "constDecl") continue;
+    const consts = [...ctx.names].filter(([, decl]) => decl.kind === "constDecl").map(([known]) => known);
+    ctx.diagnostics.add(messages.unusedDefine(value.span, name, nearest(name, consts)));
+  }
   const license = sources.main.items.findLast((i) => i.kind === "licenseDecl")?.value.value ?? "GPL";
   return { license, programs: programsOf(ctx, sources.main), maps, globals, headers: [...ctx.headers.values()] };
 }
@@ -145,7 +151,8 @@ function programsOf(ctx: Context, main: ast.File): HProgram[] {
   const first = blocks[0];
   if (first === undefined) {
     if (rules.length === 0 && !ctx.diagnostics.hasErrors) ctx.diagnostics.add(messages.noProgram(main.span));
-    const body = checkStatements(ctx, Scope.global, { attach: "xdp" }, rules);
+    ctx.attach = "xdp";
+    const body = checkStatements(ctx, Scope.global, rules);
     return [
       {
         name: `xdp_${stemOf(main.source.path)}`.slice(0, MOST_NAME_LENGTH),
@@ -203,6 +210,7 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
   const own = decl.body.findLast((i) => i.kind === "defaultDecl")?.verdict.verdict ?? fallback;
   const statements = decl.body.filter((i): i is ast.Stmt => i.kind !== "defaultDecl");
   const kind = `xdp${frags ? ".frags" : ""}`;
+  ctx.attach = attach;
   const runConfig =
     priority === null && chain === null
       ? null
@@ -214,7 +222,7 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
     frags,
     default: own,
     runConfig,
-    body: checkStatements(ctx, Scope.global, { attach }, statements),
+    body: checkStatements(ctx, Scope.global, statements),
     span: decl.span,
   };
 }

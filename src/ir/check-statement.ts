@@ -17,9 +17,9 @@ import {
 } from "./check-value.ts";
 import { checkPatterns } from "./constant-set.ts";
 import { type Context, DECLARATION_WORDS } from "./context.ts";
-import { convert } from "./conversion.ts";
+import { convert, maxOf } from "./conversion.ts";
 import { mapOf } from "./declare.ts";
-import { fieldOf } from "./headers.ts";
+import { fieldOf, isCovered } from "./headers.ts";
 import type {
   ArithmeticOp,
   Entry,
@@ -51,18 +51,8 @@ const MOST_LOOP_WORK = 4096n;
 /** What a test counts against other statements. */
 const TEST_WORK = 16n;
 
-/** What a program allows its statements: set by its attach point. */
-export interface ProgramRules {
-  readonly attach: "xdp" | "devmap" | "cpumap";
-}
-
 /** Types a list of statements; names bound by `let` are known to those behind it. */
-export function checkStatements(
-  ctx: Context,
-  scope: Scope,
-  rules: ProgramRules,
-  statements: readonly ast.Stmt[],
-): HStmt[] {
+export function checkStatements(ctx: Context, scope: Scope, statements: readonly ast.Stmt[]): HStmt[] {
   const result: HStmt[] = [];
   let inner = scope;
   for (const statement of statements) {
@@ -72,16 +62,16 @@ export function checkStatements(
       const local: Local = { name: statement.name.text, type: value.type };
       inner = inner.with(local.name, { kind: "local", local });
       if (value.kind !== "error") result.push({ kind: "let", local, value, span: statement.span });
-    } else for (const made of checkStatement(ctx, inner, rules, statement)) result.push(made);
+    } else for (const made of checkStatement(ctx, inner, statement)) result.push(made);
   }
   return result;
 }
 
-function checkBlock(ctx: Context, scope: Scope, rules: ProgramRules, block: ast.BlockBody | null): HStmt[] {
-  return block === null ? [] : checkStatements(ctx, scope, rules, block.statements);
+function checkBlock(ctx: Context, scope: Scope, block: ast.BlockBody | null): HStmt[] {
+  return block === null ? [] : checkStatements(ctx, scope, block.statements);
 }
 
-function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.Stmt): readonly HStmt[] {
+function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readonly HStmt[] {
   const { span } = statement;
   const fault = (diagnostic: Diagnostic): [] => {
     ctx.diagnostics.add(diagnostic);
@@ -92,9 +82,9 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
     case "let":
       return [];
     case "if":
-      return checkIf(ctx, scope, rules, statement);
+      return checkIf(ctx, scope, statement);
     case "switch":
-      return checkSwitch(ctx, scope, rules, statement);
+      return checkSwitch(ctx, scope, statement);
     case "for": {
       const from = checkConstant(ctx, scope, statement.from, "the start of a loop");
       const to = checkConstant(ctx, scope, statement.to, "the end of a loop");
@@ -102,7 +92,7 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
       if (from.value > to.value) return fault(messages.badRange(span, from.value, to.value));
       if (to.value >= 1n << 32n) return fault(messages.doesNotFit(statement.to.span, to.value, U32, (1n << 32n) - 1n));
       const local: Local = { name: statement.name.text, type: U32 };
-      const body = checkBlock(ctx, scope.with(local.name, { kind: "local", local }), rules, statement.body);
+      const body = checkBlock(ctx, scope.with(local.name, { kind: "local", local }), statement.body);
       const loop = { kind: "for", local, from: from.value, to: to.value, body, span } as const;
       const work = loopWork(loop);
       if (work > MOST_LOOP_WORK) return fault(messages.tooMuchLooping(span, to.value - from.value + 1n));
@@ -112,11 +102,11 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
       return checkAssign(ctx, scope, statement);
     case "verdict": {
       const { verdict } = statement.verdict;
-      if (rules.attach !== "xdp" && verdict === "tx") {
+      if (ctx.attach !== "xdp" && verdict === "tx") {
         return fault(
           messages.badVerdict(
             span,
-            `a ${rules.attach} program can't answer \`tx\``,
+            `a ${ctx.attach} program can't answer \`tx\``,
             "it can `pass` and `drop`; everything else drops the packet",
           ),
         );
@@ -124,7 +114,7 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
       return [{ kind: "verdict", verdict, span }];
     }
     case "redirect":
-      return checkRedirect(ctx, scope, rules, statement);
+      return checkRedirect(ctx, scope, statement);
     case "log":
       return checkLog(ctx, scope, statement);
     case "count": {
@@ -187,7 +177,7 @@ function checkStatement(ctx: Context, scope: Scope, rules: ProgramRules, stateme
       const lets = call.lets
         .filter((l) => l.value.kind !== "error")
         .map((l): HStmt => ({ kind: "let", local: l.local, value: l.value, span }));
-      return [...lets, ...checkBlock(ctx, call.scope, rules, call.fn.body.block)];
+      return [...lets, ...checkBlock(ctx, call.scope, call.fn.body.block)];
     }
     case "flood":
       return fault(messages.notSupportedYet(span, "flood"));
@@ -232,17 +222,17 @@ function mapNamed(
 
 // ------------------------------------------------------------------------------------------------------------ branching
 
-function checkIf(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.IfStmt): readonly HStmt[] {
+function checkIf(ctx: Context, scope: Scope, statement: ast.IfStmt): readonly HStmt[] {
   // `else if` chains may be long: they are followed in a loop and built from the last back.
   const parts: { statement: ast.IfStmt; make: (rest: readonly HStmt[]) => readonly HStmt[] }[] = [];
   let rest: readonly HStmt[] = [];
   for (let at: ast.IfStmt | null = statement; at !== null; ) {
     const current: ast.IfStmt = at;
-    parts.push({ statement: current, make: checkOneIf(ctx, scope, rules, current) });
+    parts.push({ statement: current, make: checkOneIf(ctx, scope, current) });
     const only: ast.Stmt | undefined = current.else?.statements[0];
     if (current.else !== null && current.else.statements.length === 1 && only?.kind === "if") at = only;
     else {
-      rest = checkBlock(ctx, scope, rules, current.else);
+      rest = checkBlock(ctx, scope, current.else);
       at = null;
     }
   }
@@ -250,16 +240,11 @@ function checkIf(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast
   return rest;
 }
 
-function checkOneIf(
-  ctx: Context,
-  scope: Scope,
-  rules: ProgramRules,
-  statement: ast.IfStmt,
-): (rest: readonly HStmt[]) => readonly HStmt[] {
+function checkOneIf(ctx: Context, scope: Scope, statement: ast.IfStmt): (rest: readonly HStmt[]) => readonly HStmt[] {
   const { span, condition } = statement;
   if (condition.kind !== "ifLet") {
     const typedCondition = checkCondition(ctx, scope, condition);
-    const then = checkBlock(ctx, scope, rules, statement.then);
+    const then = checkBlock(ctx, scope, statement.then);
     return (rest) => [{ kind: "if", condition: typedCondition, then, else: rest, span }];
   }
   const target = condition.value;
@@ -276,19 +261,19 @@ function checkOneIf(
       ? errorValue(span)
       : checkValueAs(ctx, scope, bound.index, map.key);
   const inner = entry === null ? scope : scope.with(entry.name, { kind: "entry", entry });
-  const then = checkBlock(ctx, inner, rules, statement.then);
+  const then = checkBlock(ctx, inner, statement.then);
   return (rest) =>
     entry === null || key.kind === "error" ? [] : [{ kind: "ifLet", entry, key, then, else: rest, span }];
 }
 
-function checkSwitch(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.SwitchStmt): readonly HStmt[] {
+function checkSwitch(ctx: Context, scope: Scope, statement: ast.SwitchStmt): readonly HStmt[] {
   const subject = typed(ctx, checkValue(ctx, scope, statement.subject));
   const arms = statement.arms.map((arm) => ({
     set: subject.kind === "error" ? null : checkPatterns(ctx, scope, arm.patterns, subject),
-    body: checkBlock(ctx, scope, rules, arm.body),
+    body: checkBlock(ctx, scope, arm.body),
     span: arm.span,
   }));
-  const otherwise = checkBlock(ctx, scope, rules, statement.else);
+  const otherwise = checkBlock(ctx, scope, statement.else);
   if (subject.kind === "error") return [];
   const good = arms.flatMap((arm) => (arm.set === null ? [] : [{ ...arm, set: arm.set }]));
   return [{ kind: "switch", subject, arms: good, else: otherwise, span: statement.span }];
@@ -476,7 +461,7 @@ function assignField(
 ): readonly HStmt[] {
   const { span } = statement;
   const { instance, field } = target;
-  if (field.covered !== null) {
+  if (isCovered(ctx, field)) {
     ctx.diagnostics.add(messages.notSupportedYet(statement.target.span, "checksumField"));
     return [];
   }
@@ -491,8 +476,9 @@ function assignField(
   const converted = convert(ctx, widened, field.type);
   if (converted.kind === "error") return [];
   const most = (1n << BigInt(field.bitWidth)) - 1n;
-  if (converted.kind === "const" && converted.value > most) {
-    ctx.diagnostics.add(messages.doesNotFit(statement.value.span, converted.value, { kind: "int", bits: 8 }, most));
+  if (field.bitWidth <= 64 && maxOf(converted) > most) {
+    const known = converted.kind === "const" ? converted.value : null;
+    ctx.diagnostics.add(messages.doesNotFitField(statement.value.span, known, field.name, field.bitWidth));
     return [];
   }
   return [{ kind: "setField", instance, field, value: converted, span }];
@@ -520,9 +506,8 @@ function checkSwap(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "sw
   const sameHeader =
     a.instance === b.instance && a.field.bitOffset % 16 === b.field.bitOffset % 16 && a.field.bitWidth % 16 === 0;
   for (const one of [a, b]) {
-    const free = one.field.covered === null || (sameHeader && one.field.covered !== "length");
-    const isSum = one.field.covered === "checksum" && one.field.name === "check";
-    if (!free || isSum) {
+    const inSum = one.field.covered === "summed" || one.field.covered === "address";
+    if (isCovered(ctx, one.field) && !(inSum && sameHeader)) {
       ctx.diagnostics.add(
         messages.notSupportedYet(statement.span, "checksumField", "two fields of one header may be swapped"),
       );
@@ -544,14 +529,14 @@ function swapField(ctx: Context, scope: Scope, expr: ast.Expr): { instance: Inst
 
 // -------------------------------------------------------------------------------------------------------------- actions
 
-function checkRedirect(ctx: Context, scope: Scope, rules: ProgramRules, statement: ast.RedirectStmt): readonly HStmt[] {
+function checkRedirect(ctx: Context, scope: Scope, statement: ast.RedirectStmt): readonly HStmt[] {
   const { span, target } = statement;
   const orElse: VerdictName | null = statement.orElse?.verdict ?? null;
   if (target.kind === "device") {
     ctx.diagnostics.add(messages.notSupportedYet(span, "redirectDevice", "use a devmap of one entry"));
     return [];
   }
-  if (rules.attach === "devmap") {
+  if (ctx.attach === "devmap") {
     ctx.diagnostics.add(
       messages.badVerdict(
         span,

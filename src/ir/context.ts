@@ -61,6 +61,8 @@ export class Context {
   readonly busy = new Set<NamedDecl>();
   /** Values given from outside for consts, by name. */
   readonly defines: ReadonlyMap<string, ast.Expr>;
+  /** What the program being typed is attached to: decides what it may read and answer. */
+  attach: "xdp" | "devmap" | "cpumap" = "xdp";
   /** What inlining has made so far. */
   #unfolded = 0;
 

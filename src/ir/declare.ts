@@ -145,6 +145,7 @@ function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
       const maxEntries = sizeOf(ctx, decl.size);
       if (key === null || maxEntries === null || attributes === null) return null;
       const mapKind = attributes.lru ? "lru_hash" : "hash";
+      if (!takesFlags(ctx, mapKind, attributes, decl.attributes)) return null;
       return symbol(decl, mapKind, "set", key, U8, maxEntries, attributes);
     }
     case "mapDecl":
@@ -278,6 +279,16 @@ function attributesOf(ctx: Context, words: readonly ast.MapAttribute[]): Attribu
     }
   }
   return result;
+}
+
+/** Whether maps of this kind may have these flags; a diagnostic where not. */
+function takesFlags(ctx: Context, kind: MapKind, attributes: Attributes, words: readonly ast.MapAttribute[]): boolean {
+  const word = words.find((w) => w.text === "no_prealloc");
+  if (word === undefined || (attributes.flags & ~mapKindInfo(kind).allowedFlags) === 0) return true;
+  ctx.diagnostics.add(
+    messages.badMap(word.span, `a map of kind ${kind} can't be \`${word.text}\``, { help: "take it away" }),
+  );
+  return false;
 }
 
 function sizeOf(ctx: Context, expr: ast.Expr): number | null {

@@ -9,8 +9,9 @@ import type * as ast from "../parser/ast.ts";
 import { checkCondition } from "./check-condition.ts";
 import { checkConstant, checkValue, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
+import { maxOf } from "./conversion.ts";
 import { typeOf } from "./declare.ts";
-import type { Field, HExpr, Header, Instance } from "./hir.ts";
+import { type Field, type HExpr, type Header, type Instance, NO_SELECTOR } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
@@ -19,6 +20,11 @@ import { type Type, U8, U16, U32, U64 } from "./types.ts";
 /** Bounds that keep programs within what the verifier can follow; generous against every protocol known. */
 const MOST_FIXED_BYTES = 256;
 const MOST_DEPTH = 16;
+/**
+ * The verifier follows a packet pointer through 65,535 bytes of variable distance in all. **Source:** Linux kernel/bpf/verifier.c,
+ * MAX_PACKET_OFF.
+ */
+const MOST_BYTES = 4096;
 
 /** The header a name stands for, by name or alias; null when it names something else. */
 export function findHeader(ctx: Context, name: string): Header | null {
@@ -71,14 +77,18 @@ export function buildHeaders(
   ctx: Context,
   declarations: readonly { readonly decl: ast.HeaderDecl; readonly library: boolean }[],
 ): void {
-  const withBody = declarations.filter((d) => d.decl.body !== null);
+  // A library header that the user declares anew is gone, and so are its places.
+  const shadowed = ({ decl }: { readonly decl: ast.HeaderDecl }): boolean =>
+    decl.body !== null && ctx.names.get(decl.name.text) !== decl;
+  const withBody = declarations.filter((d) => d.decl.body !== null && !shadowed(d));
   for (const { decl, library } of withBody) ctx.headers.set(decl, makeHeader(ctx, decl, library));
-  for (const { decl } of declarations) {
+  for (const { decl } of declarations.filter((d) => !shadowed(d))) {
     const header = ctx.headers.get(decl) ?? headerToExtend(ctx, decl);
     if (header !== null) addEdges(ctx, header, decl);
   }
   for (const { decl } of withBody)
     finishHeader(ctx, must(ctx.headers.get(decl), "a header"), must(decl.body, "a body"));
+  for (const header of ctx.headers.values()) checkGraph(ctx, header);
 }
 
 function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
@@ -107,13 +117,13 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     size: null,
     next: null,
     edges: [],
+    coversAddresses: body.fields.some((f) => f.covers?.parts.some((p) => p.text === "pseudo") ?? false),
     extension: decl.extension,
     instances: [],
     self: null,
   } as unknown as Draft;
   header.instances = Array.from({ length: depth }, (_, index) => ({ header, index }));
   header.self = { header, index: -1 };
-  const selectors = new Set(body.next?.fields.map((f) => f.text) ?? []);
   const summed = body.fields.some(
     (f) => f.covers?.kind === "checksum" && f.covers.parts.some((p) => p.text === "header"),
   );
@@ -122,7 +132,7 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     const place = placeOf(ctx, written, bit);
     if (place === null) continue;
     const { width, type } = place;
-    const covered = coverage(written, type, summed, selectors.has(written.name.text));
+    const covered = coverage(written, type, summed);
     declareField(ctx, fields, {
       name: written.name.text,
       header,
@@ -183,13 +193,18 @@ function depthOf(ctx: Context, expr: ast.Expr): number {
   return 1;
 }
 
-/** What keeps a field from being assigned freely: sums and lengths that depend on it (RFC 793 and 8200's pseudo header: addresses, length, protocol). */
-function coverage(written: ast.HeaderField, type: Type, summed: boolean, selector: boolean): Field["covered"] {
-  if (written.covers?.kind === "checksum") return "checksum";
+/** What keeps a field from being assigned freely: sums and lengths that depend on it. */
+function coverage(written: ast.HeaderField, type: Type, summed: boolean): Field["covered"] {
+  if (written.covers?.kind === "checksum") return "sum";
   if (written.covers?.kind === "length") return "length";
-  if (summed) return "checksum";
-  const hasPseudo = type.kind === "ipv6" || type.kind === "ipv4";
-  return hasPseudo && selector === false && written.width.kind === "type" ? "pseudo" : null;
+  if (summed) return "summed";
+  return type.kind === "ipv6" || type.kind === "ipv4" ? "address" : null;
+}
+
+/** True when something else must change with the field: a checksum of its header or of one it carries, or what a length tells. */
+export function isCovered(ctx: Context, field: Field): boolean {
+  if (field.covered !== "address") return field.covered !== null;
+  return [...ctx.headers.values()].some((h) => h.coversAddresses && h.edges.some((e) => e.parent === field.header));
 }
 
 function declareField(ctx: Context, fields: Map<string, Field>, field: Field): void {
@@ -260,6 +275,14 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
       const value = checkConstant(ctx, Scope.global, written, "a selector's value");
       if (value !== null) values.push(value.value);
     }
+    if (values.includes(BigInt(NO_SELECTOR))) {
+      ctx.diagnostics.add(
+        messages.badHeader(edge.span, `${NO_SELECTOR} is kept for "nothing follows"`, {
+          label: "can't be a selector's value",
+        }),
+      );
+      continue;
+    }
     for (const other of ctx.headers.values()) {
       const clash = other.edges.find((e) => e.parent === parent && e.values.some((v) => values.includes(v)));
       if (clash !== undefined && other !== header) {
@@ -281,7 +304,15 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
     const bytes = typed(ctx, checkValue(ctx, scope, body.size.bytes));
     const min = body.size.min === null ? null : checkConstant(ctx, scope, body.size.min, "the least size");
     const least = Math.max(header.fixedBytes, min === null ? 0 : Number(min.value));
-    if (bytes.kind !== "error") header.size = { bytes, min: least };
+    if (bytes.kind !== "error" && maxOf(bytes) <= BigInt(MOST_BYTES)) header.size = { bytes, min: least };
+    else if (bytes.kind !== "error") {
+      ctx.diagnostics.add(
+        messages.badHeader(body.size.bytes.span, `a \`${header.name}\` header could have ${maxOf(bytes)} bytes`, {
+          label: `up to ${MOST_BYTES} can be read`,
+          help: "mask the field that tells the size, such as `(len & 0x3ff) * 4`",
+        }),
+      );
+    }
   }
   if (body.next !== null) {
     const fields = body.next.fields.map((name) => fieldOf(ctx, header, name)).filter((f) => f !== null);
@@ -306,7 +337,6 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
       when: body.next.when === null ? null : checkCondition(ctx, scope, body.next.when),
     };
   }
-  checkGraph(ctx, header);
 }
 
 /** Every parent must tell what follows; only a header with a `depth` may follow itself, and no two may follow each other in a circle. */
@@ -327,7 +357,24 @@ function checkGraph(ctx: Context, header: Header): void {
     seen.add(parent);
     open.push(...parent.edges.map((e) => e.parent).filter((p) => p !== parent));
   }
+  for (const edge of header.edges) {
+    if (edge.parent.next !== null || edge.parent === header) continue;
+    const parent = edge.parent.alias ?? edge.parent.name;
+    ctx.diagnostics.add(
+      messages.badHeader(edge.span, `nothing in \`${parent}\` tells what follows it`, {
+        label: `\`${parent}\` has no \`next\``,
+        help: `a header hangs on one with a \`next\`; to read behind \`${parent}\`, declare a header of your own in its place`,
+      }),
+    );
+  }
   const self = header.edges.find((e) => e.parent === header);
+  if (self === undefined && header.instances.length > 1) {
+    ctx.diagnostics.add(
+      messages.badHeader(header.span, `\`${header.name}\` has a depth but never follows itself`, {
+        help: `add the value at which it does: \`on …, ${header.name} VALUE depth ${header.instances.length}\``,
+      }),
+    );
+  }
   if (self !== undefined && header.instances.length === 1) {
     ctx.diagnostics.add(
       messages.badHeader(self.span, `\`${header.name}\` may follow itself without end`, {

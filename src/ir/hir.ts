@@ -16,8 +16,11 @@ export interface Field {
   readonly bitOffset: number;
   readonly bitWidth: number;
   readonly type: Type;
-  /** What changing it would have to keep right: a checksum covers it, or it is one itself, or a length. */
-  readonly covered: "checksum" | "length" | "pseudo" | null;
+  /**
+   * What depends on it, or it on others: it is a checksum (`sum`) or a `length`; its header's own checksum covers it (`summed`); or
+   * it is an `address`, which a checksum of a header it carries may cover.
+   */
+  readonly covered: "sum" | "length" | "summed" | "address" | null;
   readonly span: Span;
 }
 
@@ -38,6 +41,8 @@ export interface Header {
   next: { readonly fields: readonly Field[]; readonly depth: number; readonly when: HCond | null } | null;
   /** Where it hangs: on which parents, at which values of their selector. None: it begins the packet. */
   readonly edges: HeaderEdge[];
+  /** A checksum of its own covers the addresses of what carries it (RFC 9293's and RFC 768's pseudo header). */
+  readonly coversAddresses: boolean;
   /** Transparent to what follows: hangs on its parent's selector and hands it on (IPv6 extension headers). */
   readonly extension: boolean;
   /** How often it may occur in a row; `name[i]` names the one at i. */
@@ -45,6 +50,9 @@ export interface Header {
   /** Stands for "this header" in `size` and `when`. */
   readonly self: Instance;
 }
+
+/** A selector's value where nothing follows: no header may hang at it. */
+export const NO_SELECTOR = 0xffff_ffff;
 
 /** One place a header hangs. */
 export interface HeaderEdge {

@@ -130,9 +130,36 @@ export function doesNotFit(span: Span, value: bigint, type: Type, max: bigint): 
   });
 }
 
+export function doesNotFitField(span: Span, value: bigint | null, field: string, bits: number): Diagnostic {
+  const most = (1n << BigInt(bits)) - 1n;
+  return errorAt(
+    span,
+    value === null ? "X0303" : "X0302",
+    `${value ?? "this"} ${value === null ? "may not" : "doesn't"} fit the ${bits} bit${bits === 1 ? "" : "s"} of \`${field}\``,
+    {
+      label: `\`${field}\` holds 0 to ${most}`,
+      ...(value === null ? { help: `write \`(${textOf(span)}) & 0x${most.toString(16)}\` to keep the low bits` } : {}),
+    },
+  );
+}
+
+export function onlyInDevmap(span: Span): Diagnostic {
+  return errorAt(span, "X0508", "only a devmap program knows where the packet goes", {
+    label: "the kernel gives it to no other program",
+    help: "read it in a program declared with `devmap`",
+  });
+}
+
+export function unusedDefine(span: Span, name: string, near: string | null): Diagnostic {
+  return warningAt(span, "X0704", `no constant is called \`${name}\``, {
+    label: "given with -D, but nothing reads it",
+    ...(near === null ? {} : { help: `did you mean \`${near}\`?` }),
+  });
+}
+
 export function mayNotFit(span: Span, found: Type, target: Type): Diagnostic {
   return errorAt(span, "X0303", `${article(found)} may not fit ${article(target)}`, {
-    label: `${typeName(found)}, up to ${typeName(target) === "u8" ? "more than 255" : "more than it holds"}`,
+    label: `its values don't all fit ${typeName(target)}`,
     help: `write \`${textOf(span)} as ${typeName(target)}\` to keep the low bits`,
     fix: {
       title: `cut to ${typeName(target)}`,

@@ -27,9 +27,6 @@ export interface StageResult {
 /** What has been read on every way to a point. Replaced, never changed, so that it can be kept and gone back to. */
 export type Env = ReadonlyMap<Stage, StageResult>;
 
-/** A selector's value where nothing follows: above every selector of up to 31 bits. */
-export const NO_SELECTOR = 0xffff_ffff;
-
 /** Everything the lowering of one program knows. */
 export class Lowering {
   readonly builder: Builder;

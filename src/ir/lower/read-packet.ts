@@ -4,11 +4,11 @@
 
 import { InternalError, must } from "../../base/assert.ts";
 import { maxOf } from "../conversion.ts";
-import type { HExpr, Header, Instance } from "../hir.ts";
-import type { BlockId, IrType, ValueId } from "../ir.ts";
+import { type HExpr, type Header, type Instance, NO_SELECTOR } from "../hir.ts";
+import type { BlockId, Edge, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
-import { type Lowering, NO_SELECTOR, type StageResult } from "./lowering.ts";
+import type { Lowering, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
@@ -233,21 +233,14 @@ class StageReader {
     l.goOn(ok);
     if (header.size === null) return null;
     const size = this.#inHeader(pointer, () => lowerNumber(l, must(header.size, "a size").bytes));
-    if (minOf(header.size.bytes) < BigInt(header.size.min)) {
-      const sane = l.block();
+    const { bytes, min } = header.size;
+    if (minOf(bytes) < BigInt(min)) {
+      const [sane, insane] = [edgeTo(l.block()), edgeTo(l.block())];
       const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
-      const insane = l.block();
-      l.builder.branch(
-        "uge",
-        type,
-        size,
-        l.builder.constant(type, header.size.min),
-        { target: sane, args: [] },
-        { target: insane, args: [] },
-      );
-      l.goOn(insane);
+      l.builder.branch("uge", type, size, l.builder.constant(type, min), sane, insane);
+      l.goOn(insane.target);
       this.#done(failed);
-      l.goOn(sane);
+      l.goOn(sane.target);
     }
     return size;
   }
@@ -423,6 +416,10 @@ class StageReader {
     if (l.plan.usesOpaque) args.push(l.i32(progress.stuck ? 1 : 0));
     l.builder.jump(this.#join.id, args);
   }
+}
+
+function edgeTo(target: BlockId): Edge {
+  return { target, args: [] };
 }
 
 /** A lower bound of a size, as far as its form tells. */
