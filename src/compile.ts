@@ -20,8 +20,10 @@ import { HeaderGraph } from "./ir/header-graph.ts";
 import type { HModule, HProgram, MapSymbol } from "./ir/hir.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { btfInt, btfOf } from "./ir/layout.ts";
+import { lintProgram } from "./ir/lints.ts";
 import { DataPool } from "./ir/lower/data-pool.ts";
 import { lowerProgram } from "./ir/lower/lower.ts";
+import { planParsing } from "./ir/lower/parse-plan.ts";
 import * as messages from "./ir/messages.ts";
 import { optimise } from "./ir/passes/pipeline.ts";
 import { checkPresence } from "./ir/presence.ts";
@@ -176,7 +178,9 @@ function compileProgram(
   ctx: Context,
   step: Step,
 ): CompiledProgram | null {
-  const lowered = step("lower", program.name, () => lowerProgram(program, module.headers, data), printIr);
+  const plan = planParsing(program.body, module.headers);
+  lintProgram(ctx, program, plan);
+  const lowered = step("lower", program.name, () => lowerProgram(program, plan, data), printIr);
   if (options.checkEachPass === true) check(lowered, "lower");
   let last = performance.now();
   const fn = optimise(lowered, options.optimise, (pass, result) => {

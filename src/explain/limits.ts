@@ -68,4 +68,20 @@ export const limitExplanations: readonly Explanation[] = [
     "counter packets_to_telnet\nif tcp.dport == 23 then count packets_to_telnet\n",
     "counter telnet\nif tcp.dport == 23 then count telnet\n",
   ),
+  warningEntry(
+    "X0704",
+    "unused-define",
+    "a value is given for a constant that doesn't exist",
+    "`-D NAME=VALUE` replaces the value of `const NAME`. The files that are compiled declare no constant of that name, so the value has no effect.",
+    null,
+    null,
+  ),
+  warningEntry(
+    "X0705",
+    "lets-fragments-by",
+    "a rule that drops by layer 4 lets by what has no readable layer 4",
+    "A later fragment, a cut or a malformed packet has no layer 4 to compare, so a rule on its ports is false, and under `default pass` the packet goes up the stack. `opaque` is true for exactly these packets.",
+    "if tcp.dport == 23 then drop\n",
+    "if opaque then drop\nif tcp.dport == 23 then drop\n",
+  ),
 ];

@@ -76,4 +76,12 @@ export const stateExplanations: readonly Explanation[] = [
     "program on_dev devmap { tx }\n",
     "program on_dev devmap { drop }\n",
   ),
+  errorEntry(
+    "X0508",
+    "only-in-devmap",
+    "only a program in a devmap entry knows where the packet goes",
+    "`meta.egress_ifindex` is the device a redirect chose. The kernel gives it to programs in entries of a devmap and refuses all others that read it.",
+    "program filter { if meta.egress_ifindex == 3 then drop }\n",
+    "program on_dev devmap { if meta.egress_ifindex == 3 then drop }\n",
+  ),
 ];

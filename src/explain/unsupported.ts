@@ -118,7 +118,6 @@ export const unsupportedExplanations: readonly Explanation[] = [
     "set nets : prefix<ipv4>[4096]\nif ip.saddr in nets then drop\n",
     "if ip.saddr in { 10.0.0.0/8, 192.168.0.0/16 } then drop\n",
   ),
-  errorEntry("X0915", "no-sets-of-tuples", "constant sets of structs are not supported yet", LATER, null, null),
   errorEntry(
     "X0916",
     "no-wide-arithmetic",
@@ -128,14 +127,6 @@ export const unsupportedExplanations: readonly Explanation[] = [
     "if ip6.saddr == 2001:db8::1 then drop\n",
   ),
   errorEntry(
-    "X0917",
-    "no-far-fragments",
-    "headers past the first buffer of a `frags` program are not supported yet",
-    LATER,
-    null,
-    null,
-  ),
-  errorEntry(
     "X0918",
     "no-such-map-flag",
     "this map flag is not supported yet",
@@ -143,5 +134,4 @@ export const unsupportedExplanations: readonly Explanation[] = [
     "map seen : hash<ipv4, u64>[64] zero_seed\npass\n",
     "map seen : hash<ipv4, u64>[64]\npass\n",
   ),
-  errorEntry("X0919", "no-library-file", "this library file is not supported yet", LATER, null, null),
 ];

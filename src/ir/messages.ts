@@ -150,6 +150,13 @@ export function onlyInDevmap(span: Span): Diagnostic {
   });
 }
 
+export function letsFragmentsBy(span: Span, header: string): Diagnostic {
+  return warningAt(span, "X0705", `packets whose ${header} header can't be read get past this rule`, {
+    label: "false for later fragments and cut packets",
+    help: "close the filter with `if opaque then drop` before it",
+  });
+}
+
 export function unusedDefine(span: Span, name: string, near: string | null): Diagnostic {
   return warningAt(span, "X0704", `no constant is called \`${name}\``, {
     label: "given with -D, but nothing reads it",
@@ -310,25 +317,22 @@ export function needsKernel(
 
 /** Language that is defined but not built yet: each feature has a code of its own in X09xx. */
 export const UNSUPPORTED = {
-  exceeds: ["X0901", "limiters (`limiter`, `exceeds`)"],
-  fileSet: ["X0902", "constant sets from files"],
-  bigSet: ["X0903", "constant sets of over 4,096 elements"],
-  mapKind: ["X0904", "maps of this kind"],
-  test: ["X0905", "`test` blocks"],
-  checksumField: ["X0906", "assignment to a field that a checksum or a length depends on"],
-  redirectDevice: ["X0907", "`redirect dev`"],
-  flood: ["X0908", "`flood`"],
-  forward: ["X0909", "`forward`"],
-  tail: ["X0910", "`tail`"],
-  emit: ["X0911", "`emit` and `sample`"],
-  headChange: ["X0912", "`push`, `pop`, `encap`, `decap` and `trim`"],
-  tunnel: ["X0913", "`inner` headers behind tunnels"],
-  prefixType: ["X0914", "prefixes as keys and values"],
-  setOfAggregates: ["X0915", "constant sets of structs"],
-  wideArithmetic: ["X0916", "arithmetic on IPv6 addresses"],
-  frags: ["X0917", "headers in `frags` programs past the first fragment"],
-  mapFlag: ["X0918", "this map flag"],
-  stdlib: ["X0919", "this library file"],
+  exceeds: ["X0901", "limiters (`limiter`, `exceeds`) are"],
+  fileSet: ["X0902", "constant sets from files are"],
+  bigSet: ["X0903", "constant sets of over 4,096 elements are"],
+  mapKind: ["X0904", "maps of this kind are"],
+  test: ["X0905", "`test` blocks are"],
+  checksumField: ["X0906", "assignment to a field that a checksum or a length depends on is"],
+  redirectDevice: ["X0907", "`redirect dev` is"],
+  flood: ["X0908", "`flood` is"],
+  forward: ["X0909", "`forward` is"],
+  tail: ["X0910", "`tail` is"],
+  emit: ["X0911", "`emit` and `sample` are"],
+  headChange: ["X0912", "`push`, `pop`, `encap`, `decap` and `trim` are"],
+  tunnel: ["X0913", "`inner` headers behind tunnels are"],
+  prefixType: ["X0914", "prefixes as keys and values are"],
+  wideArithmetic: ["X0916", "arithmetic on IPv6 addresses is"],
+  mapFlag: ["X0918", "this map flag is"],
 } as const satisfies Record<string, readonly [code: string, feature: string]>;
 
 /** A language feature that the compiler refuses because it isn't built yet. */

