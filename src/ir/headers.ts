@@ -11,7 +11,8 @@ import { checkConstant, checkValue, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { maxOf } from "./conversion.ts";
 import { typeOf } from "./declare.ts";
-import { type Field, type HExpr, type Header, type Instance, NO_SELECTOR } from "./hir.ts";
+import { visitCondition, visitDeep } from "./header-graph.ts";
+import { type Field, type HExpr, type Header, type Instance, instanceName, NO_SELECTOR } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
@@ -25,6 +26,11 @@ const MOST_DEPTH = 16;
  * MAX_PACKET_OFF.
  */
 const MOST_BYTES = 4096;
+
+/** Headers of a file and the library together: what is known of each is carried along every way through a program. */
+const MOST_HEADERS = 128;
+/** Headers that may stand one behind the other, each in its own stage of the reading. */
+const MOST_NESTED = 24;
 
 /** The header a name stands for, by name or alias; null when it names something else. */
 export function findHeader(ctx: Context, name: string): Header | null {
@@ -81,14 +87,23 @@ export function buildHeaders(
   const shadowed = ({ decl }: { readonly decl: ast.HeaderDecl }): boolean =>
     decl.body !== null && ctx.names.get(decl.name.text) !== decl;
   const withBody = declarations.filter((d) => d.decl.body !== null && !shadowed(d));
-  for (const { decl, library } of withBody) ctx.headers.set(decl, makeHeader(ctx, decl, library));
+  for (const { decl, library } of withBody) {
+    if (ctx.headers.size === MOST_HEADERS)
+      ctx.diagnostics.add(messages.badHeader(decl.name.span, `there are more than ${MOST_HEADERS} headers`));
+    if (ctx.headers.size >= MOST_HEADERS) break;
+    ctx.headers.set(decl, makeHeader(ctx, decl, library));
+  }
   for (const { decl } of declarations.filter((d) => !shadowed(d))) {
     const header = ctx.headers.get(decl) ?? headerToExtend(ctx, decl);
     if (header !== null) addEdges(ctx, header, decl);
   }
-  for (const { decl } of withBody)
-    finishHeader(ctx, must(ctx.headers.get(decl), "a header"), must(decl.body, "a body"));
-  for (const header of ctx.headers.values()) checkGraph(ctx, header);
+  for (const { decl } of withBody) {
+    const header = ctx.headers.get(decl);
+    if (header !== undefined) finishHeader(ctx, header, must(decl.body, "a body"));
+  }
+  const headers = [...ctx.headers.values()];
+  for (const header of headers) checkGraph(ctx, header);
+  checkNesting(ctx, headers);
 }
 
 function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
@@ -98,6 +113,46 @@ function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
     ctx.diagnostics.add(messages.unknownName(decl.name.text, decl.name.span, nearest(decl.name.text, known)));
   }
   return header;
+}
+
+/** The graph is free of circles here: how many headers stand before each is counted once. */
+function checkNesting(ctx: Context, headers: readonly Header[]): void {
+  const before = new Map<Header, number>();
+  const count = (header: Header): number => {
+    const known = before.get(header);
+    if (known !== undefined) return known;
+    const parents = header.edges.map((e) => e.parent).filter((p) => p !== header);
+    const result = parents.length === 0 ? 0 : 1 + Math.max(...parents.map(count));
+    before.set(header, result);
+    if (result === MOST_NESTED) {
+      ctx.diagnostics.add(
+        messages.badHeader(header.span, `\`${header.name}\` stands behind ${MOST_NESTED} other headers`, {
+          label: "deeper than packets are read",
+          help: "a header that repeats has a `depth` instead",
+        }),
+      );
+    }
+    return result;
+  };
+  for (const header of headers) count(header);
+}
+
+/** A header's own expressions are evaluated while it is being read: they know no other header. `foreign` is what else they name. */
+function onlyOwnFields(ctx: Context, header: Header, foreign: readonly string[], span: Span): boolean {
+  const what = foreign[0];
+  if (what === undefined) return true;
+  ctx.diagnostics.add(
+    messages.badHeader(span, `\`${header.name}\` can't be read by way of \`${what}\``, {
+      help: `only the fields of \`${header.name}\` itself tell its size and what follows`,
+    }),
+  );
+  return false;
+}
+
+function foreignNames(header: Header, found: string[]): (instance: Instance) => void {
+  return (instance) => {
+    if (instance !== header.self) found.push(instanceName(instance));
+  };
 }
 
 type Draft = { -readonly [K in keyof Header]: Header[K] };
@@ -173,6 +228,23 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     );
   }
   header.fixedBytes = Math.ceil(bit / 8);
+  for (const field of fields.values()) {
+    const asBytes = field.type.kind === "mac" || field.type.kind === "ipv6" || field.type.kind === "bytes";
+    if (asBytes || bit % 8 !== 0) continue;
+    const bytes = Math.ceil((field.bitOffset + field.bitWidth) / 8) - Math.floor(field.bitOffset / 8);
+    const load = [1, 2, 4, 8].find((w) => w >= bytes) ?? 8;
+    if (load > header.fixedBytes) {
+      ctx.diagnostics.add(
+        messages.badHeader(
+          field.span,
+          `a field of ${bytes} bytes is read as ${load}, but \`${decl.name.text}\` has ${header.fixedBytes}`,
+          {
+            help: "declare it as several fields, such as one of 16 and one of 8 bits",
+          },
+        ),
+      );
+    }
+  }
   if (header.fixedBytes > MOST_FIXED_BYTES) {
     ctx.diagnostics.add(
       messages.badHeader(
@@ -304,7 +376,11 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
     const bytes = typed(ctx, checkValue(ctx, scope, body.size.bytes));
     const min = body.size.min === null ? null : checkConstant(ctx, scope, body.size.min, "the least size");
     const least = Math.max(header.fixedBytes, min === null ? 0 : Number(min.value));
-    if (bytes.kind !== "error" && maxOf(bytes) <= BigInt(MOST_BYTES)) header.size = { bytes, min: least };
+    const foreign: string[] = [];
+    const note = foreignNames(header, foreign);
+    visitDeep(bytes, { field: note, present: note, opaque: () => foreign.push("opaque") });
+    if (!onlyOwnFields(ctx, header, foreign, body.size.bytes.span)) header.size = null;
+    else if (bytes.kind !== "error" && maxOf(bytes) <= BigInt(MOST_BYTES)) header.size = { bytes, min: least };
     else if (bytes.kind !== "error") {
       ctx.diagnostics.add(
         messages.badHeader(body.size.bytes.span, `a \`${header.name}\` header could have ${maxOf(bytes)} bytes`, {
@@ -331,10 +407,14 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
         }
       }
     }
+    const when = body.next.when === null ? null : checkCondition(ctx, scope, body.next.when);
+    const foreign: string[] = [];
+    const note = foreignNames(header, foreign);
+    if (when !== null) visitCondition(when, { field: note, present: note, opaque: () => foreign.push("opaque") });
     header.next = {
       fields,
       depth: body.next.depth === null ? 1 : depthOf(ctx, body.next.depth),
-      when: body.next.when === null ? null : checkCondition(ctx, scope, body.next.when),
+      when: when !== null && onlyOwnFields(ctx, header, foreign, when.span) ? when : null,
     };
   }
 }
@@ -351,6 +431,8 @@ function checkGraph(ctx: Context, header: Header): void {
           help: "break the circle; a header that may repeat has a `depth`",
         }),
       );
+      // What comes after must be able to follow the edges to their end.
+      header.edges.length = 0;
       return;
     }
     if (seen.has(parent)) continue;
