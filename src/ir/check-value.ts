@@ -186,6 +186,7 @@ function valueOfBinding(ctx: Context, binding: Binding, name: ast.Name): HExpr {
   const { span } = name;
   switch (binding.kind) {
     case "local":
+      if (binding.local.type.kind === "error") return errorValue(span);
       return { kind: "local", local: binding.local, type: binding.local.type, span };
     case "argument":
       // Each use of the parameter is a copy of the argument, whatever that has grown to.
@@ -274,12 +275,7 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
   const value = checkValue(ctx, scope, object);
   if (value.kind === "error") return value;
   if (value.type.kind !== "struct") {
-    return fault(
-      ctx,
-      messages.typeMismatch(object.span, value.type, value.type, {
-        help: "only headers, `meta` and structs have fields",
-      }),
-    );
+    return fault(ctx, messages.hasNoFields(object.span, value.type));
   }
   const index = value.type.fields.findIndex((f) => f.name === member.text);
   const field = value.type.fields[index];

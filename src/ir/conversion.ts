@@ -85,6 +85,9 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
       own.every((t, i) => sameType(t, elementsOf(target)?.[i] ?? ERROR));
     return same ? { ...value, type: target } : fail(messages.typeMismatch(value.span, value.type, target));
   }
+  // A named bit is a u8 to arithmetic and as good as a bool elsewhere.
+  if (target.kind === "bool" && value.kind === "field" && value.field.bitWidth === 1)
+    return { kind: "cast", value, type: target, span: value.span };
   const integer = target.kind === "int" || target.kind === "untyped";
   if (value.type.kind === "untyped") {
     if (target.kind !== "int") return fail(messages.typeMismatch(value.span, value.type, target));

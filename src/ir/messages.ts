@@ -47,6 +47,13 @@ export function unknownField(
   });
 }
 
+export function hasNoFields(span: Span, type: Type): Diagnostic {
+  const tuple = type.kind === "tuple";
+  return errorAt(span, "X0203", `${article(type)} has no named fields`, {
+    help: tuple ? "declare a `struct` to name its parts" : "headers, `meta` and structs have fields",
+  });
+}
+
 export function wrongKindOfName(
   name: string,
   span: Span,
@@ -340,7 +347,7 @@ export type UnsupportedFeature = keyof typeof UNSUPPORTED;
 
 export function notSupportedYet(span: Span, feature: UnsupportedFeature, help?: string): Diagnostic {
   const [code, what] = UNSUPPORTED[feature];
-  return errorAt(span, code, `${what} ${/s`?( \(.*\))?$/.test(what) ? "are" : "is"} not supported yet`, {
+  return errorAt(span, code, `${what} not supported yet`, {
     label: "not supported yet",
     ...(help === undefined ? {} : { help }),
   });
