@@ -203,7 +203,10 @@ function elementOf(ctx: Context, scope: Scope, expr: ast.Expr, type: Type, subje
       return null;
     }
   }
-  const value = checkConstant(ctx, scope, expr, "an element of a set");
+  const found = checkValue(ctx, scope, expr);
+  if (found.kind === "error") return null;
+  if (elementsOf(found.type) !== null) return mismatch(ctx, found, type);
+  const value = found.kind === "const" ? found : checkConstant(ctx, scope, expr, "an element of a set");
   if (value === null) return null;
   const converted =
     value.type.kind === "untyped" && (type.kind === "ipv4" || type.kind === "mac")
