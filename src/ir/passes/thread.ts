@@ -5,6 +5,7 @@
 
 import { must } from "../../base/assert.ts";
 import { evaluateBinary, swapBytes } from "../arithmetic.ts";
+import { isRemovable } from "../effects.ts";
 import { blockAt, type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } from "../graph.ts";
 import {
   type Block,
@@ -21,8 +22,9 @@ import {
   type ValueId,
 } from "../ir.ts";
 import { type Places, placesOf } from "../known-bytes.ts";
+import { TestChains } from "./chains.ts";
 import { domainsOf } from "./domains.ts";
-import { eachEdge, sameEdge } from "./edit.ts";
+import { sameEdge, sharedValues } from "./edit.ts";
 import { type Alias, type Domains, Facts } from "./facts.ts";
 import { simplifyParams } from "./params.ts";
 import { repairSsa } from "./repair.ts";
@@ -35,6 +37,8 @@ const COPIES_LIMIT = 24;
 const INHERITED_LIMIT = 48;
 /** Blocks that only jump and are looked through in search of one that is decided. */
 const LOOK_THROUGH = 6;
+/** A value tested against more constants than this isn't worth a copy of what follows for each of them. */
+const CONSTANTS_LIMIT = 16;
 
 /** Redirects edges past blocks whose end they decide. */
 export const thread: Pass = (fn) => {
@@ -48,6 +52,9 @@ interface Seen {
   readonly constants: ReadonlyMap<ValueId, bigint>;
 }
 
+/** Values that are known to be constants, by rising number. */
+type Known = readonly (readonly [ValueId, bigint])[];
+
 class Threader {
   readonly #fn: IrFunction;
   readonly #graph: Graph;
@@ -55,9 +62,14 @@ class Threader {
   readonly #values: Values;
   readonly #places: Places;
   readonly #domains: Domains;
-  readonly #relevant: Uint8Array;
+  readonly #lastNeeded: Int32Array;
+  readonly #tested: ReadonlyMap<ValueId, ReadonlySet<bigint>>;
+  readonly #shared: ReadonlySet<ValueId>;
+  readonly #chains: TestChains;
   readonly #isHeader: Uint8Array;
   readonly #copies = new Map<string, BlockId | null>();
+  /** Where a block that is stepped over leads. */
+  readonly #beyond = new Map<string, Edge>();
   /** 1: small enough to copy, 2: not, 0: not looked at yet. */
   readonly #copyable: Uint8Array;
   readonly #copyCount: Int32Array;
@@ -74,7 +86,10 @@ class Threader {
     this.#values = valuesOf(fn);
     this.#places = placesOf(this.#graph);
     this.#domains = domainsOf(fn, this.#values);
-    this.#relevant = relevantValues(fn, this.#values);
+    this.#lastNeeded = lastNeeded(this.#graph, this.#values);
+    this.#tested = testedConstants(fn, this.#values);
+    this.#shared = sharedValues(fn);
+    this.#chains = new TestChains(this.#graph, this.#values, this.#shared);
     this.#isHeader = headersOf(this.#graph);
     this.#copyable = new Uint8Array(fn.nextBlock);
     this.#copyCount = new Int32Array(fn.nextBlock);
@@ -162,40 +177,99 @@ class Threader {
     return redirected;
   }
 
-  // Where an edge should go, given what is known on it; the same edge where nothing better is found.
-  #redirect(edge: Edge, facts: Facts, patience: number): Edge {
-    const block = blockAt(this.#graph, edge.target);
-    if (!this.#mayCopy(block)) return edge;
-    const seen = this.#look(block, edge, facts);
-    if (seen.outcome === -1) return edge;
-    if (block.term.op === "jump" && patience === 0) return edge;
-    const known = this.#knownAfter(block, seen, facts);
-    const key = `${block.id} ${seen.outcome} ${known.map(([v, c]) => `${v}=${c}`).join(" ")}`;
+  // Where an edge should go, given what is known on it; the same edge where nothing better is found. Decided blocks that
+  // compute nothing others read are stepped over; the first other one is copied, where it is decided too.
+  #redirect(start: Edge, given: Facts, patience: number): Edge {
+    let edge = start;
+    let facts = given;
+    const passed: string[] = [];
+    for (;;) {
+      const block = blockAt(this.#graph, edge.target);
+      if (!this.#mayCopy(block)) break;
+      const skipped = this.#chains.skip(block, (v) => facts.constant(v));
+      if (skipped !== null) {
+        edge = skipped;
+        continue;
+      }
+      const seen = this.#look(block, edge, facts);
+      if (seen.outcome === -1) break;
+      const known = this.#knownAfter(block, seen, facts);
+      const key = `${block.id} ${seen.outcome} ${known.map(([v, c]) => `${v}=${c}`).join(" ")}`;
+      const out = edgesOf(block.term)[seen.outcome] as Edge;
+      const over = this.#stepOver(block, edge, out);
+      if (over === null) {
+        edge = this.#toCopy(block, edge, out, key, known, seen.outcome, patience);
+        break;
+      }
+      const beyond = this.#beyond.get(key);
+      if (beyond !== undefined) {
+        edge = beyond;
+        break;
+      }
+      if (!this.#takeRoom(block)) break;
+      // Without parameters, where this leads depends on what the key says alone.
+      if (block.params.length === 0) passed.push(key);
+      facts = this.#factsAfter(block, seen.outcome, known);
+      edge = over;
+    }
+    for (const key of passed) this.#beyond.set(key, edge);
+    return edge;
+  }
+
+  // The way on from a block that decides itself for `out` if nothing it computes is read elsewhere or passed on.
+  #stepOver(block: Block, edge: Edge, out: Edge): Edge | null {
+    if (!this.#isHollow(block)) return null;
+    const args: ValueId[] = [];
+    for (const arg of out.args) {
+      const param = block.params.findIndex((p) => p.id === arg);
+      if (param === -1 && this.#values.block[arg] === block.id) return null;
+      args.push(param === -1 ? arg : (edge.args[param] as ValueId));
+    }
+    return { target: out.target, args };
+  }
+
+  #isHollow(block: Block): boolean {
+    if (block.params.some((p) => this.#shared.has(p.id))) return false;
+    return block.insns.every((insn) => isRemovable(insn) && "id" in insn && !this.#shared.has(insn.id));
+  }
+
+  #factsAfter(block: Block, outcome: number, known: Known): Facts {
+    const facts = this.#newFacts();
+    for (const [value, constant] of known) facts.learnEqual(value, constant);
+    facts.learn(block.term, outcome);
+    return facts;
+  }
+
+  #takeRoom(block: Block): boolean {
+    if ((this.#copyCount[block.id] as number) >= COPIES_LIMIT || this.#room <= 0) return false;
+    this.#room--;
+    this.#copyCount[block.id] = (this.#copyCount[block.id] as number) + 1;
+    return true;
+  }
+
+  #toCopy(block: Block, edge: Edge, out: Edge, key: string, known: Known, outcome: number, patience: number): Edge {
+    const isJump = block.term.op === "jump";
+    if (isJump && patience === 0) return edge;
     const old = this.#copies.get(key);
     if (old !== undefined) return old === null ? edge : { target: old, args: edge.args };
-    if ((this.#copyCount[block.id] as number) >= COPIES_LIMIT || this.#room <= 0) return edge;
+    if (!this.#takeRoom(block)) return edge;
     this.#copies.set(key, null);
-    const env = this.#newFacts();
-    for (const [value, constant] of known) env.learnEqual(value, constant);
-    const out = edgesOf(block.term)[seen.outcome] as Edge;
-    if (block.term.op !== "jump") {
-      env.learn(block.term, seen.outcome);
-      const copy = this.#newCopy(block, key);
+    const env = this.#factsAfter(block, outcome, known);
+    if (!isJump) {
+      const copy = this.#newCopy(key);
       this.#unfinished.push({ block, copy, out, env });
       return { target: copy, args: edge.args };
     }
     // A block that only jumps is worth a copy only when the copy jumps elsewhere.
     const next = this.#redirect(out, env, patience - 1);
     if (sameEdge(next, out)) return edge;
-    const copy = this.#newCopy(block, key);
+    const copy = this.#newCopy(key);
     this.#finishCopy(block, copy, next);
     return { target: copy, args: edge.args };
   }
 
-  #newCopy(block: Block, key: string): BlockId {
+  #newCopy(key: string): BlockId {
     const id = this.#nextBlock++;
-    this.#room--;
-    this.#copyCount[block.id] = (this.#copyCount[block.id] as number) + 1;
     this.#copies.set(key, id);
     return id;
   }
@@ -247,15 +321,18 @@ class Threader {
   }
 
   // What a copy knows: its own constants and the equalities on the way to it that matter somewhere, by value number.
-  #knownAfter(block: Block, seen: Seen, facts: Facts): (readonly [ValueId, bigint])[] {
+  #knownAfter(block: Block, seen: Seen, facts: Facts): Known {
     const known: (readonly [ValueId, bigint])[] = [];
+    const after = this.#graph.position[block.id] as number;
+    const matters = (value: ValueId): boolean =>
+      (this.#lastNeeded[value] as number) > after && (this.#tested.get(value)?.size ?? 0) <= CONSTANTS_LIMIT;
     for (const [value, constant] of seen.constants) {
-      if (this.#relevant[value] === 1 && this.#values.def[value]?.op !== "const") known.push([value, constant]);
+      if (matters(value) && this.#values.def[value]?.op !== "const") known.push([value, constant]);
     }
     const room = known.length + INHERITED_LIMIT;
     for (const [value, constant] of facts.equalities) {
       const home = this.#values.block[value] as BlockId;
-      if (this.#relevant[value] !== 1 || home === block.id || !this.#tree.dominates(home, block.id)) continue;
+      if (home === block.id || !matters(value) || !this.#tree.dominates(home, block.id)) continue;
       if (known.length === room) break;
       known.push([value, constant]);
     }
@@ -287,35 +364,76 @@ function evaluate(insn: IrInsn, constantOf: (v: ValueId) => bigint | undefined):
   }
 }
 
-// The values that can decide a terminator: compared ones, what they are computed from, what is passed to them.
-function relevantValues(fn: IrFunction, values: Values): Uint8Array {
-  const relevant = new Uint8Array(fn.nextValue);
-  const work: ValueId[] = [];
-  const need = (v: ValueId): void => {
-    if (relevant[v] === 1) return;
-    relevant[v] = 1;
-    work.push(v);
+// The constants that each value is compared with.
+function testedConstants(fn: IrFunction, values: Values): Map<ValueId, Set<bigint>> {
+  const tested = new Map<ValueId, Set<bigint>>();
+  const add = (value: ValueId, constant: bigint): void => {
+    const set = tested.get(value);
+    if (set === undefined) tested.set(value, new Set([constant]));
+    else set.add(constant);
   };
-  const passed = new Map<ValueId, ValueId[]>();
-  const paramsOf = new Map(fn.blocks.map((b) => [b.id, b.params]));
-  eachEdge(fn, (edge) => {
-    paramsOf.get(edge.target)?.forEach((param, i) => {
-      const list = passed.get(param.id);
-      if (list === undefined) passed.set(param.id, [edge.args[i] as ValueId]);
-      else list.push(edge.args[i] as ValueId);
-    });
-  });
   for (const { term } of fn.blocks) {
-    if (term.op === "branch" || term.op === "switch") termOperandsOf(term).forEach(need);
-  }
-  for (let v = work.pop(); v !== undefined; v = work.pop()) {
-    const def = values.def[v];
-    if (def === undefined) (passed.get(v) ?? []).forEach(need);
-    else if (def.op === "binary" || def.op === "bswap" || def.op === "zext" || def.op === "trunc") {
-      operandsOf(def).forEach(need);
+    if (term.op === "switch") for (const c of term.cases) add(term.value, c.value);
+    else if (term.op === "branch") {
+      const constant = values.def[term.b];
+      if (constant?.op === "const") add(term.a, constant.value);
     }
   }
-  return relevant;
+  return tested;
+}
+
+// By value, the place in the graph's order of the last terminator that it can decide, -1 where there is none: values that
+// are compared, what they are computed from, what is passed to them. All of a loop counts as its end.
+function lastNeeded(graph: Graph, values: Values): Int32Array {
+  const last = new Int32Array(graph.fn.nextValue).fill(-1);
+  const ends = loopEnds(graph);
+  const passed = new Map<ValueId, ValueId[]>();
+  for (const id of graph.order) {
+    for (const edge of edgesOf(blockAt(graph, id).term)) {
+      blockAt(graph, edge.target).params.forEach((param, i) => {
+        const list = passed.get(param.id);
+        if (list === undefined) passed.set(param.id, [edge.args[i] as ValueId]);
+        else list.push(edge.args[i] as ValueId);
+      });
+    }
+  }
+  const work: ValueId[] = [];
+  for (let i = graph.order.length - 1; i >= 0; i--) {
+    const { term } = blockAt(graph, graph.order[i] as BlockId);
+    if (term.op !== "branch" && term.op !== "switch") continue;
+    const end = ends[i] as number;
+    const need = (v: ValueId): void => {
+      if ((last[v] as number) >= end) return;
+      last[v] = end;
+      work.push(v);
+    };
+    termOperandsOf(term).forEach(need);
+    for (let v = work.pop(); v !== undefined; v = work.pop()) {
+      const def = values.def[v];
+      if (def === undefined) passed.get(v)?.forEach(need);
+      else if (def.op === "binary" || def.op === "bswap" || def.op === "zext" || def.op === "trunc") {
+        operandsOf(def).forEach(need);
+      }
+    }
+  }
+  return last;
+}
+
+// By place in the order: the end of the outermost loop around it; the place itself outside of loops.
+function loopEnds(graph: Graph): Int32Array {
+  const ends = Int32Array.from(graph.order, (_, i) => i);
+  graph.order.forEach((id, i) => {
+    for (const succ of graph.succs[id] as readonly BlockId[]) {
+      const header = graph.position[succ] as number;
+      if (header <= i) ends[header] = Math.max(ends[header] as number, i);
+    }
+  });
+  let end = -1;
+  for (let i = 0; i < ends.length; i++) {
+    end = Math.max(end, ends[i] as number);
+    ends[i] = end;
+  }
+  return ends;
 }
 
 function headersOf(graph: Graph): Uint8Array {
