@@ -2,13 +2,14 @@
 // is false; that is the lowering's business, here only the operands get one type. Calls check-value.ts and is called by it.
 
 import type * as ast from "../parser/ast.ts";
-import { bindCall, checkValue, instanceNamed, typed } from "./check-value.ts";
+import { bindCall } from "./check-call.ts";
+import { checkValue, instanceNamed, typed } from "./check-value.ts";
 import { checkSet } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, unify } from "./conversion.ts";
 import { mapOf } from "./declare.ts";
-import { findHeader, selectorValues } from "./headers.ts";
+import { findHeader, selectorValues } from "./header-lookup.ts";
 import type { CompareOp, HCond, HExpr } from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";

@@ -5,17 +5,19 @@ import { must } from "../base/assert.ts";
 import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
+import { checkCall } from "./check-call.ts";
 import { checkCondition, isConditional } from "./check-condition.ts";
+import { checkArithmetic, checkCast, checkStruct } from "./check-operator.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
-import { convert, fits, foldBinary, unify } from "./conversion.ts";
+import { convert, fits } from "./conversion.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
-import { fieldOf, findHeader, instanceAt } from "./headers.ts";
-import type { ArithmeticOp, HExpr, Instance, Local, MetaName, Place } from "./hir.ts";
+import { fieldOf, findHeader, instanceAt } from "./header-lookup.ts";
+import type { HExpr, Instance, MetaName, Place } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { type Binding, Scope } from "./scope.ts";
-import { BOOL, ERROR, elementsOf, IPV4, IPV6, isArithmetic, MAC, type Type, U32, U64, UNTYPED } from "./types.ts";
+import { BOOL, ERROR, IPV4, IPV6, MAC, type Type, U32, U64, UNTYPED } from "./types.ts";
 
 const META: Readonly<Record<MetaName, Type>> = {
   len: U32,
@@ -104,7 +106,8 @@ export function typed(ctx: Context, value: HExpr): HExpr {
   return convert(ctx, value, value.kind === "const" && !fits(value.value, U32) ? U64 : U32);
 }
 
-function fault(ctx: Context, diagnostic: Parameters<Context["diagnostics"]["add"]>[0]): HExpr {
+/** Reports a fault and gives the value that stands for it. */
+export function fault(ctx: Context, diagnostic: Parameters<Context["diagnostics"]["add"]>[0]): HExpr {
   ctx.diagnostics.add(diagnostic);
   return errorValue(must(diagnostic.primary, "a place").span);
 }
@@ -338,175 +341,4 @@ function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index"
 
 function textOfIndex(expr: ast.Expr): string {
   return expr.span.file.text.slice(expr.span.start, expr.span.end);
-}
-
-// ---------------------------------------------------------------------------------------------------------------- calls
-
-function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
-  const { callee, span } = expr;
-  const decl = ctx.names.get(callee.text);
-  if (decl === undefined && callee.text === "random") {
-    if (expr.args.length > 0) return fault(ctx, messages.wrongCount(span, "`random`", "nothing", expr.args.length));
-    return { kind: "random", type: U32, span };
-  }
-  if (decl === undefined && callee.text === "hash") {
-    if (expr.args.length === 0) return fault(ctx, messages.wrongCount(span, "`hash`", "at least one value", 0));
-    const args = expr.args.map((a) => typed(ctx, checkValue(ctx, scope, a)));
-    if (args.some((a) => a.kind === "error")) return errorValue(span);
-    return { kind: "hash", args, type: U32, span };
-  }
-  const call = bindCall(ctx, scope, expr);
-  if (call === null) return errorValue(span);
-  if (call.fn.body.kind !== "expr") {
-    return fault(
-      ctx,
-      messages.notAValue(
-        span,
-        `\`${callee.text}\` has a body of statements: it`,
-        "call it as a statement, or define it with `=`",
-      ),
-    );
-  }
-  const value = checkValue(ctx, call.scope, call.fn.body.value);
-  return value.kind === "error" ? errorValue(span) : { ...value, span };
-}
-
-/** Finds the function of a call and binds its parameters: expression functions get the arguments in their place. */
-export function bindCall(
-  ctx: Context,
-  scope: Scope,
-  expr: ast.Expr & { kind: "call" },
-): {
-  readonly fn: ast.FnDecl;
-  readonly scope: Scope;
-  readonly lets: readonly { readonly local: Local; readonly value: HExpr }[];
-} | null {
-  const { callee, span } = expr;
-  const decl = ctx.find(callee.text, callee.span, ["random", "hash"]);
-  if (decl === null) return null;
-  if (decl.kind !== "fnDecl") {
-    ctx.diagnostics.add(
-      messages.wrongKindOfName(callee.text, callee.span, DECLARATION_WORDS[decl.kind], "a function", decl.name.span),
-    );
-    return null;
-  }
-  if (scope.inlining.includes(decl)) {
-    ctx.diagnostics.add(messages.recursion(callee.text, callee.span, "function"));
-    return null;
-  }
-  if (expr.args.length !== decl.params.length) {
-    const wanted =
-      decl.params.length === 0 ? "nothing" : `${decl.params.length} value${decl.params.length === 1 ? "" : "s"}`;
-    ctx.diagnostics.add(messages.wrongCount(span, `\`${callee.text}\``, wanted, expr.args.length));
-    return null;
-  }
-  if (!ctx.unfold(span)) return null;
-  const bindings = new Map<string, Binding>();
-  const lets: { local: Local; value: HExpr }[] = [];
-  for (const [i, param] of decl.params.entries()) {
-    const type = typeOf(ctx, param.type);
-    const value = checkValueAs(ctx, scope, must(expr.args[i], "an argument"), type);
-    if (decl.body.kind === "expr") bindings.set(param.name.text, { kind: "argument", value });
-    else {
-      const local = { name: param.name.text, type };
-      lets.push({ local, value });
-      bindings.set(param.name.text, { kind: "local", local });
-    }
-  }
-  return { fn: decl, scope: Scope.ofFunction(decl, bindings, scope), lets };
-}
-
-// ----------------------------------------------------------------------------------------------------------- arithmetic
-
-function checkArithmetic(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HExpr {
-  const a = checkValue(ctx, scope, expr.left);
-  const b = checkValue(ctx, scope, expr.right);
-  return arithmetic(ctx, expr.op as ArithmeticOp, a, b, expr.span);
-}
-
-/** The typed result of an arithmetic operator on two typed values. */
-export function arithmetic(ctx: Context, op: ArithmeticOp, a: HExpr, b: HExpr, span: Span): HExpr {
-  if (a.kind === "error" || b.kind === "error") return errorValue(span);
-  for (const operand of [a, b]) {
-    if (operand.type.kind === "ipv6") return fault(ctx, messages.notSupportedYet(operand.span, "wideArithmetic"));
-    if (!isArithmetic(operand.type)) {
-      return fault(
-        ctx,
-        messages.badOperator(operand.span, op, operand.type, "it works on integers, IPv4 and MAC addresses"),
-      );
-    }
-  }
-  if (a.kind === "const" && b.kind === "const" && a.type.kind === "untyped" && b.type.kind === "untyped") {
-    return { kind: "const", value: foldBinary(op, a.value, b.value, 64), type: UNTYPED, span };
-  }
-  const shift = op === "<<" || op === ">>";
-  const pair = shift ? { a: a.type.kind === "untyped" ? typed(ctx, a) : a, b: typed(ctx, b) } : unify(ctx, a, b);
-  if (pair === null) return errorValue(span);
-  const type = pair.a.type;
-  if (pair.a.kind === "const" && pair.b.kind === "const") {
-    const bits = type.kind === "mac" ? 48 : type.kind === "int" ? type.bits : 32;
-    return { kind: "const", value: foldBinary(op, pair.a.value, pair.b.value, bits), type, span };
-  }
-  return { kind: "binary", op, a: pair.a, b: pair.b, type, span };
-}
-
-function checkCast(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "cast" }): HExpr {
-  const target = typeOf(ctx, expr.type);
-  const value = checkValue(ctx, scope, expr.value);
-  if (value.kind === "error" || target.kind === "error") return errorValue(expr.span);
-  if (!isArithmetic(target) || !(isArithmetic(value.type) || value.type.kind === "bool")) {
-    return fault(
-      ctx,
-      messages.typeMismatch(expr.span, value.type, target, {
-        help: "`as` changes between integers, IPv4 and MAC addresses",
-      }),
-    );
-  }
-  if (value.kind === "const") {
-    const bits = target.kind === "int" ? target.bits : target.kind === "mac" ? 48 : 32;
-    return { kind: "const", value: BigInt.asUintN(bits, value.value), type: target, span: expr.span };
-  }
-  return { kind: "cast", value, type: target, span: expr.span };
-}
-
-function checkStruct(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "structLiteral" }): HExpr {
-  const decl = ctx.find(expr.name.text, expr.name.span);
-  if (decl === null) return errorValue(expr.span);
-  if (decl.kind !== "structDecl") {
-    return fault(
-      ctx,
-      messages.wrongKindOfName(
-        expr.name.text,
-        expr.name.span,
-        DECLARATION_WORDS[decl.kind],
-        "a struct",
-        decl.name.span,
-      ),
-    );
-  }
-  const type = typeOf(ctx, { kind: "namedType", name: expr.name, span: expr.name.span });
-  if (type.kind !== "struct") return errorValue(expr.span);
-  const given = new Map<string, HExpr>();
-  for (const init of expr.fields) {
-    const field = type.fields.find((f) => f.name === init.name.text);
-    if (field === undefined) {
-      const known = type.fields.map((f) => f.name);
-      ctx.diagnostics.add(
-        messages.unknownField(type.name, init.name.text, init.name.span, known, nearest(init.name.text, known)),
-      );
-      checkValue(ctx, scope, init.value);
-    } else if (given.has(field.name)) {
-      ctx.diagnostics.add(messages.badMap(init.name.span, `\`${field.name}\` is given twice`));
-    } else given.set(field.name, checkValueAs(ctx, scope, init.value, field.type));
-  }
-  const elements = type.fields.map((f) => given.get(f.name) ?? zero(f.type, expr.span));
-  if (elements.some((e) => e.kind === "error")) return errorValue(expr.span);
-  return { kind: "aggregate", elements, type, span: expr.span };
-}
-
-/** Zero of any type: what a field that isn't given gets. */
-export function zero(type: Type, span: Span): HExpr {
-  const elements = elementsOf(type);
-  if (elements !== null) return { kind: "aggregate", elements: elements.map((e) => zero(e, span)), type, span };
-  return { kind: "const", value: 0n, type, span };
 }

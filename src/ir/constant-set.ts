@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert } from "./conversion.ts";
 import { typeOf } from "./declare.ts";
-import { findHeader, selectorValues } from "./headers.ts";
+import { findHeader, selectorValues } from "./header-lookup.ts";
 import type { ConstantSet, HExpr, NumberRange, SetElement } from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";

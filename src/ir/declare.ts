@@ -340,3 +340,26 @@ function scalarType(ctx: Context, type: Type, span: Span): Type {
   );
   return ERROR;
 }
+
+/** The map a name stands for, of the given role (null: any that has keys); null with a diagnostic. */
+export function mapNamed(
+  ctx: Context,
+  name: ast.Name,
+  role: MapSymbol["role"] | null,
+  wanted: string,
+  help?: string,
+): MapSymbol | null {
+  const decl = ctx.find(name.text, name.span);
+  if (decl === null) return null;
+  const before = ctx.diagnostics.all.length;
+  const map = mapOf(ctx, decl);
+  if (map === null && (ctx.diagnostics.all.length > before || /^(set|map|counter|target|limiter)Decl$/.test(decl.kind)))
+    return null;
+  if (map === null || (role === null ? map.key === null || map.role === "counter" : map.role !== role)) {
+    ctx.diagnostics.add(
+      messages.wrongKindOfName(name.text, name.span, DECLARATION_WORDS[decl.kind], wanted, decl.name.span, help),
+    );
+    return null;
+  }
+  return map;
+}

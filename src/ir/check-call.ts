@@ -1,0 +1,88 @@
+// Calls: the two builtin functions, and the user's own, which are inlined. An expression function gets its arguments in its
+// parameters' places; a block function binds them first.
+
+import { must } from "../base/assert.ts";
+import type * as ast from "../parser/ast.ts";
+import { checkValue, checkValueAs, errorValue, fault, typed } from "./check-value.ts";
+import type { Context } from "./context.ts";
+import { DECLARATION_WORDS } from "./context.ts";
+import { typeOf } from "./declare.ts";
+import type { HExpr, Local } from "./hir.ts";
+import * as messages from "./messages.ts";
+import { type Binding, Scope } from "./scope.ts";
+import { U32 } from "./types.ts";
+
+/** Types a call that is used as a value. */
+export function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
+  const { callee, span } = expr;
+  const decl = ctx.names.get(callee.text);
+  if (decl === undefined && callee.text === "random") {
+    if (expr.args.length > 0) return fault(ctx, messages.wrongCount(span, "`random`", "nothing", expr.args.length));
+    return { kind: "random", type: U32, span };
+  }
+  if (decl === undefined && callee.text === "hash") {
+    if (expr.args.length === 0) return fault(ctx, messages.wrongCount(span, "`hash`", "at least one value", 0));
+    const args = expr.args.map((a) => typed(ctx, checkValue(ctx, scope, a)));
+    if (args.some((a) => a.kind === "error")) return errorValue(span);
+    return { kind: "hash", args, type: U32, span };
+  }
+  const call = bindCall(ctx, scope, expr);
+  if (call === null) return errorValue(span);
+  if (call.fn.body.kind !== "expr") {
+    return fault(
+      ctx,
+      messages.notAValue(
+        span,
+        `\`${callee.text}\` has a body of statements: it`,
+        "call it as a statement, or define it with `=`",
+      ),
+    );
+  }
+  const value = checkValue(ctx, call.scope, call.fn.body.value);
+  return value.kind === "error" ? errorValue(span) : { ...value, span };
+}
+
+/** Finds the function of a call and binds its parameters: expression functions get the arguments in their place. */
+export function bindCall(
+  ctx: Context,
+  scope: Scope,
+  expr: ast.Expr & { kind: "call" },
+): {
+  readonly fn: ast.FnDecl;
+  readonly scope: Scope;
+  readonly lets: readonly { readonly local: Local; readonly value: HExpr }[];
+} | null {
+  const { callee, span } = expr;
+  const decl = ctx.find(callee.text, callee.span, ["random", "hash"]);
+  if (decl === null) return null;
+  if (decl.kind !== "fnDecl") {
+    ctx.diagnostics.add(
+      messages.wrongKindOfName(callee.text, callee.span, DECLARATION_WORDS[decl.kind], "a function", decl.name.span),
+    );
+    return null;
+  }
+  if (scope.inlining.includes(decl)) {
+    ctx.diagnostics.add(messages.recursion(callee.text, callee.span, "function"));
+    return null;
+  }
+  if (expr.args.length !== decl.params.length) {
+    const wanted =
+      decl.params.length === 0 ? "nothing" : `${decl.params.length} value${decl.params.length === 1 ? "" : "s"}`;
+    ctx.diagnostics.add(messages.wrongCount(span, `\`${callee.text}\``, wanted, expr.args.length));
+    return null;
+  }
+  if (!ctx.unfold(span)) return null;
+  const bindings = new Map<string, Binding>();
+  const lets: { local: Local; value: HExpr }[] = [];
+  for (const [i, param] of decl.params.entries()) {
+    const type = typeOf(ctx, param.type);
+    const value = checkValueAs(ctx, scope, must(expr.args[i], "an argument"), type);
+    if (decl.body.kind === "expr") bindings.set(param.name.text, { kind: "argument", value });
+    else {
+      const local = { name: param.name.text, type };
+      lets.push({ local, value });
+      bindings.set(param.name.text, { kind: "local", local });
+    }
+  }
+  return { fn: decl, scope: Scope.ofFunction(decl, bindings, scope), lets };
+}
