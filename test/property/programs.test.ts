@@ -99,9 +99,11 @@ function faultOf(statements: readonly string[], others = OTHERS): string | null 
 
 /** Drops statements while the fault stays of its kind. */
 function shrink(statements: readonly string[], fault: string): { statements: readonly string[]; fault: string } {
-  const kind = (text: string): string => text.replace(/[0-9a-f]{6,}|\d+/g, "").slice(0, 40);
+  const kind = (text: string): string =>
+    /X\d{4}|InternalError[^\d]*|RangeError|TypeError|!read_ok|invalid [a-z ]+|differs/.exec(text)?.[0] ??
+    text.slice(0, 12);
   let best = { statements, fault };
-  for (let i = 0; i < best.statements.length; ) {
+  for (let i = 0; i < best.statements.length && best.statements.length > 1; ) {
     const fewer = best.statements.filter((_, at) => at !== i);
     const left = faultOf(fewer);
     if (left !== null && kind(left) === kind(fault)) best = { statements: fewer, fault: left };

@@ -390,7 +390,7 @@ export class ProgramMaker {
             `by_port[${this.#number(facts, 16, 0)}] += ${this.#number(facts, 64, 1)}`,
             `cells[${random.below(8)}] = ${this.#number(facts, 32, 1)}`,
             `cells[${random.below(8)}] += ${this.#number(facts, 32, 1)}`,
-            `cells[${this.#number(facts, 32, 0)}] += 1`,
+            `cells[${this.#number(facts, 32, 0)} % 8] += 1`,
             `own[${random.below(4)}] += ${this.#number(facts, 64, 1)}`,
             `flows[(${this.#ipv4(facts)}, ${this.#ipv4(facts)}, ${this.#number(facts, 16, 0)}, 7)] = Stats { packets: ${this.#number(facts, 64, 1)}, who: ${this.#mac(facts)}, kind: ${this.#number(facts, 8, 0)} }`,
           ]),
@@ -445,7 +445,7 @@ export class ProgramMaker {
             `flows[(${this.#ipv4(facts)}, ${this.#ipv4(facts)}, ${this.#number(facts, 16, 0)}, 7)]`,
             `${name}.packets += 1; ${name}.kind = 3; big = ${name}.packets`,
           ],
-          [`cells[${this.#number(facts, 32, 1)}]`, `${name} = ${name} + 1`],
+          [`cells[${this.#number(facts, 32, 1)} % 8]`, `${name} = ${name} + 1`],
         ]);
         return {
           text: `if let ${name} = ${target} then { ${use}; ${then.text.slice(2)}`,
@@ -485,8 +485,10 @@ export class ProgramMaker {
     const { header, name, info } = random.pick(free);
     if (info.assign === "steers") this.#steered++;
     const type = info.bits <= 8 ? 8 : info.bits <= 16 ? 16 : 32;
-    const value = random.chance(50) ? this.#constant(info.bits) : this.#number(facts, type, 1);
-    const op = random.chance(15) ? "+=" : "=";
+    const whole = info.bits === type;
+    const number = this.#number(facts, type, 1);
+    const value = random.chance(50) ? this.#constant(info.bits) : whole ? number : `${number} & ${2 ** info.bits - 1}`;
+    const op = whole && random.chance(15) ? "+=" : "=";
     return {
       text: `${header}.${name} ${op} ${value}`,
       after: info.assign === "steers" ? both(facts, new Set(KEPT[header])) : facts,
