@@ -7,6 +7,7 @@ import { maxOf } from "../conversion.ts";
 import { type HExpr, type Header, type Instance, NO_SELECTOR } from "../hir.ts";
 import type { BlockId, Edge, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
+import { type Candidate, dispatch } from "./dispatch.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
 import type { Lowering, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
@@ -55,13 +56,6 @@ const NOTHING_FOUND: Progress = {
   last: 0,
   stuck: false,
 };
-
-interface Candidate {
-  readonly values: readonly bigint[];
-  /** The numbers of the headers of the stage before after which it may come; null: after any. */
-  readonly after: { readonly last: ValueId; readonly numbers: readonly number[] } | null;
-  readonly go: () => void;
-}
 
 class StageReader {
   readonly #l: Lowering;
@@ -129,68 +123,7 @@ class StageReader {
         candidates.push({ values: entry.values, after, go: () => this.#try(member, result.payload, NOTHING_FOUND) });
       }
     }
-    this.#dispatch(result.selectors, candidates, () => this.#fromSources(sources, index + 1));
-  }
-
-  /** Goes on with the candidate that the selectors name, each selector tried in turn; else with `otherwise`. */
-  #dispatch(selectors: readonly ValueId[], candidates: readonly Candidate[], otherwise: () => void): void {
-    const l = this.#l;
-    const byValue = new Map<bigint, Candidate[]>();
-    for (const c of candidates) for (const v of c.values) byValue.set(v, [...(byValue.get(v) ?? []), c]);
-    const [selector, ...rest] = selectors;
-    if (selector === undefined || byValue.size === 0) return otherwise();
-    const miss = l.block();
-    // One block for each list of candidates, however many values lead there.
-    const targets = new Map<string, { readonly block: BlockId; readonly list: readonly Candidate[] }>();
-    const cases = [...byValue].map(([value, list]) => {
-      const key = list.map((c) => candidates.indexOf(c)).join(",");
-      const target = targets.get(key) ?? { block: l.block(), list };
-      targets.set(key, target);
-      return { value, edge: { target: target.block, args: [] } };
-    });
-    if (cases.length > 2) l.builder.switchOn("i32", selector, cases, { target: miss, args: [] });
-    else {
-      for (const [i, c] of cases.entries()) {
-        const next = i === cases.length - 1 ? miss : l.block();
-        l.builder.branch("eq", "i32", selector, l.i32(c.value), c.edge, { target: next, args: [] });
-        if (next !== miss) l.goOn(next);
-      }
-    }
-    for (const { block, list } of targets.values()) {
-      l.goOn(block);
-      this.#first(list, miss);
-    }
-    l.goOn(miss);
-    if (rest.length > 0) this.#dispatch(rest, candidates, otherwise);
-    else otherwise();
-  }
-
-  /** Takes the first candidate that may come after what was read. */
-  #first(list: readonly Candidate[], miss: BlockId): void {
-    const l = this.#l;
-    for (const candidate of list) {
-      const { after } = candidate;
-      if (after === null) return candidate.go();
-      const take = l.block();
-      for (const number of after.numbers) {
-        const next = l.block();
-        l.builder.branch(
-          "eq",
-          "i32",
-          after.last,
-          l.i32(number),
-          { target: take, args: [] },
-          { target: next, args: [] },
-        );
-        l.goOn(next);
-      }
-      const skip = l.block();
-      l.builder.jump(skip);
-      l.goOn(take);
-      candidate.go();
-      l.goOn(skip);
-    }
-    l.builder.jump(miss);
+    dispatch(this.#l, result.selectors, candidates, () => this.#fromSources(sources, index + 1));
   }
 
   /** Tries to read a header at `pointer`. */
@@ -287,7 +220,7 @@ class StageReader {
     }
     const deepest =
       member.instance.header.instances.at(-1) === member.instance && member.instance.header.instances.length > 1;
-    this.#dispatch(progress.selectors ?? [], candidates, () => {
+    dispatch(this.#l, progress.selectors ?? [], candidates, () => {
       if (deepest && this.#l.plan.usesOpaque) this.#beyondDepth(member, progress);
       else this.#done(progress);
     });
@@ -298,7 +231,7 @@ class StageReader {
     const { header } = member.instance;
     const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
     const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: this.#leadsToTransport }) };
-    this.#dispatch(progress.selectors ?? [], [stop], () => this.#done(progress));
+    dispatch(this.#l, progress.selectors ?? [], [stop], () => this.#done(progress));
   }
 
   /** The loop over extension headers: up to the header's `depth` of them, in any order. */
@@ -335,7 +268,7 @@ class StageReader {
       const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
       return { values, after: null, go: () => this.#extension(member, extension, at, latch.id, flags) };
     });
-    this.#dispatch(at.selectors ?? [], candidates, () => this.#chain(member, at));
+    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, at));
     l.goOn(latch.id);
     const after = progressAt(latch.params, 2);
     const again = l.block();
@@ -357,7 +290,7 @@ class StageReader {
       after: null,
       go: () => this.#done({ ...after, stuck: this.#leadsToTransport }),
     };
-    this.#dispatch(after.selectors ?? [], [beyond], () => this.#chain(member, after));
+    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, after));
   }
 
   /** One turn of the loop: reads an extension header and goes to the latch. */

@@ -1,0 +1,72 @@
+// Dispatch on selectors: goes to whichever header the value of a selector announces. One switch or a few tests, however many
+// values lead to one header.
+
+import type { BlockId, ValueId } from "../ir.ts";
+import type { Lowering } from "./lowering.ts";
+
+/** A header that may come next. */
+export interface Candidate {
+  /** The selector's values that announce it. */
+  readonly values: readonly bigint[];
+  /** The numbers of the headers of the stage before after which it may come; null: after any. */
+  readonly after: { readonly last: ValueId; readonly numbers: readonly number[] } | null;
+  /** Makes the code that reads it. */
+  readonly go: () => void;
+}
+
+/** Goes on with the candidate that the selectors name, each selector tried in turn; else with `otherwise`. */
+export function dispatch(
+  l: Lowering,
+  selectors: readonly ValueId[],
+  candidates: readonly Candidate[],
+  otherwise: () => void,
+): void {
+  const byValue = new Map<bigint, Candidate[]>();
+  for (const c of candidates) for (const v of c.values) byValue.set(v, [...(byValue.get(v) ?? []), c]);
+  const [selector, ...rest] = selectors;
+  if (selector === undefined || byValue.size === 0) return otherwise();
+  const miss = l.block();
+  // One block for each list of candidates, however many values lead there.
+  const targets = new Map<string, { readonly block: BlockId; readonly list: readonly Candidate[] }>();
+  const cases = [...byValue].map(([value, list]) => {
+    const key = list.map((c) => candidates.indexOf(c)).join(",");
+    const target = targets.get(key) ?? { block: l.block(), list };
+    targets.set(key, target);
+    return { value, edge: { target: target.block, args: [] } };
+  });
+  if (cases.length > 2) l.builder.switchOn("i32", selector, cases, { target: miss, args: [] });
+  else {
+    for (const [i, c] of cases.entries()) {
+      const next = i === cases.length - 1 ? miss : l.block();
+      l.builder.branch("eq", "i32", selector, l.i32(c.value), c.edge, { target: next, args: [] });
+      if (next !== miss) l.goOn(next);
+    }
+  }
+  for (const { block, list } of targets.values()) {
+    l.goOn(block);
+    first(l, list, miss);
+  }
+  l.goOn(miss);
+  if (rest.length > 0) dispatch(l, rest, candidates, otherwise);
+  else otherwise();
+}
+
+/** Takes the first candidate that may come after what was read. */
+function first(l: Lowering, list: readonly Candidate[], miss: BlockId): void {
+  for (const candidate of list) {
+    const { after } = candidate;
+    if (after === null) return candidate.go();
+    const take = l.block();
+    for (const number of after.numbers) {
+      const next = l.block();
+      l.builder.branch("eq", "i32", after.last, l.i32(number), { target: take, args: [] }, { target: next, args: [] });
+      l.goOn(next);
+    }
+    const skip = l.block();
+    l.builder.jump(skip);
+    l.goOn(take);
+    candidate.go();
+    l.goOn(skip);
+  }
+  l.builder.jump(miss);
+}
