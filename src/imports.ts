@@ -64,8 +64,13 @@ export function followImports(
         diagnostics.push(messages.badImport(target.path.span, target.path.value, found.error));
         continue;
       }
-      const circle = found.source === main.source ? 0 : way.findIndex((i) => i.span.file === found.source);
-      if (circle >= 0 && (found.source === file.source || way.length > 0 || found.source === main.source)) {
+      const circle =
+        found.source === main.source
+          ? 0
+          : found.source === file.source
+            ? way.length
+            : way.findIndex((i) => i.span.file === found.source);
+      if (circle >= 0) {
         const chain = way.slice(circle).map((i): Label => ({ span: i.span, text: "imported from here" }));
         diagnostics.push(messages.importCycle(item.span, target.path.value, chain));
       } else if (way.length >= MOST_DEPTH) {

@@ -6,6 +6,18 @@ import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, warningAt 
 import { type Span, textOf } from "../base/source.ts";
 import { type Type, typeName } from "./types.ts";
 
+/** Text from the source as a message quotes it: a name of a megabyte is cut. */
+function short(text: string): string {
+  const most = 60;
+  return text.length <= most ? text : `${text.slice(0, most)}…`;
+}
+
+/** An operand as an edit puts it before `as` or `&`: in brackets unless it's a single name or entry. */
+function operandText(span: Span): string {
+  const text = textOf(span);
+  return /^[\w.]+(\[\w+\])?$/.test(text) ? text : `(${text})`;
+}
+
 // ---------------------------------------------------------------------------------------------------------------- names
 
 export function duplicateName(name: string, span: Span, first: Span): Diagnostic {
@@ -17,7 +29,7 @@ export function duplicateName(name: string, span: Span, first: Span): Diagnostic
 }
 
 export function unknownName(name: string, span: Span, suggestion: string | null): Diagnostic {
-  return errorAt(span, "X0202", `nothing is called \`${name}\``, {
+  return errorAt(span, "X0202", `nothing is called \`${short(name)}\``, {
     label: "not declared here or in the library",
     ...(suggestion === null
       ? {}
@@ -35,7 +47,7 @@ export function unknownField(
   known: readonly string[],
   near: string | null,
 ): Diagnostic {
-  return errorAt(span, "X0203", `\`${owner}\` has no field \`${field}\``, {
+  return errorAt(span, "X0203", `\`${owner}\` has no field \`${short(field)}\``, {
     label: "no such field",
     notes: [`its fields are ${known.join(", ")}`],
     ...(near === null
@@ -107,7 +119,7 @@ export function badHeader(span: Span, message: string, extras: DiagnosticExtras 
 }
 
 export function badImport(span: Span, path: string, why: string): Diagnostic {
-  return errorAt(span, "X0002", `can't import "${path}": ${why}`, { label: why });
+  return errorAt(span, "X0002", `can't import "${short(path)}": ${why}`, { label: why });
 }
 
 export function importCycle(span: Span, path: string, chain: readonly Label[]): Diagnostic {
@@ -119,7 +131,7 @@ export function importCycle(span: Span, path: string, chain: readonly Label[]): 
 }
 
 export function unknownLibrary(span: Span, name: string): Diagnostic {
-  return errorAt(span, "X0004", `the library has no \`std.${name}\``, { label: "no such library file" });
+  return errorAt(span, "X0004", `the library has no \`std.${short(name)}\``, { label: "no such library file" });
 }
 
 // ---------------------------------------------------------------------------------------------------------------- types
@@ -145,7 +157,9 @@ export function doesNotFitField(span: Span, value: bigint | null, field: string,
     `${value ?? "this"} ${value === null ? "may not" : "doesn't"} fit the ${bits} bit${bits === 1 ? "" : "s"} of \`${field}\``,
     {
       label: `\`${field}\` holds 0 to ${most}`,
-      ...(value === null ? { help: `write \`(${textOf(span)}) & 0x${most.toString(16)}\` to keep the low bits` } : {}),
+      ...(value === null
+        ? { help: `write \`${short(operandText(span))} & 0x${most.toString(16)}\` to keep the low bits` }
+        : {}),
     },
   );
 }
@@ -174,10 +188,10 @@ export function unusedDefine(span: Span, name: string, near: string | null): Dia
 export function mayNotFit(span: Span, found: Type, target: Type): Diagnostic {
   return errorAt(span, "X0303", `${article(found)} may not fit ${article(target)}`, {
     label: `its values don't all fit ${typeName(target)}`,
-    help: `write \`${textOf(span)} as ${typeName(target)}\` to keep the low bits`,
+    help: `write \`${short(operandText(span))} as ${typeName(target)}\` to keep the low bits`,
     fix: {
       title: `cut to ${typeName(target)}`,
-      edits: [{ span, newText: `(${textOf(span)}) as ${typeName(target)}` }],
+      edits: [{ span, newText: `${operandText(span)} as ${typeName(target)}` }],
     },
   });
 }
@@ -193,7 +207,7 @@ export function wrongCount(span: Span, what: string, wanted: string, found: numb
 export function notACondition(span: Span, type: Type): Diagnostic {
   return errorAt(span, "X0306", `${article(type)} is not a condition`, {
     label: `${typeName(type)}`,
-    help: `compare it, such as \`${textOf(span)} != 0\``,
+    help: `compare it, such as \`${short(textOf(span))} != 0\``,
   });
 }
 
