@@ -31,7 +31,7 @@ beforeAll(() => {
   writeFiles(folder, {
     "pass.xdp": "pass\n",
     "fault.xdp": "count by_port[tcp.dport]\n",
-    "filter.xdp": "set ports : u16[1024]\nif tcp.dport in ports then drop\n",
+    "filter.xdp": "set ports : u16[1024]\nif opaque or tcp.dport in ports then drop\n",
   });
 });
 
@@ -283,7 +283,7 @@ describeWith("process substitution", [toolProblem("bash")], () => {
 describeWith("make", [toolProblem("make")], () => {
   test("rebuilds what an import changed, and nothing else", () => {
     writeFiles(folder, {
-      "project/main.xdp": 'import "a b.xdp"\nif tcp.dport == PORT then drop\n',
+      "project/main.xdp": 'import "a b.xdp"\nif opaque or tcp.dport == PORT then drop\n',
       "project/a b.xdp": "const PORT = 80\n",
       "project/Makefile": "main.o: main.xdp\n\t$(XDPC) $< -o $@ -MD -MP\n-include main.d\n",
     });

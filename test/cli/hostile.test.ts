@@ -70,7 +70,7 @@ describe("one large thing", () => {
     ["a 1 MB comment", `# ${"x".repeat(MEBIBYTE)}\npass`],
     ["1 MB of line breaks", `${"\n".repeat(MEBIBYTE)}pass`],
     ["1 MB of semicolons", `var x : u32\nx = 1${";".repeat(MEBIBYTE)}\npass`],
-    ["CRLF", "counter hits\r\nif tcp.dport == 23 then {\r\n  count hits\r\n  drop\r\n}\r\n"],
+    ["CRLF", "counter hits\r\nif opaque or tcp.dport == 23 then {\r\n  count hits\r\n  drop\r\n}\r\n"],
     ["a byte order mark", "\ufeffpass"],
   ])("%s is compiled", (_what, content) => {
     expect(compileBytes(content)).toEqual({ status: 0, codes: [] });

@@ -124,7 +124,7 @@ describe("folding", () => {
     );
   });
 
-  test("an undefined argument is not copied", () => {
+  test("an undefined argument of a parameter that is read is given a value: the verifier reads it on every path", () => {
     check(
       `b0(v0: ctx):
         v1: i32 = ctxLoad v0 ingress_ifindex
@@ -134,6 +134,9 @@ describe("folding", () => {
       b1(v4: i32):
         return v4`,
       `r0 = *(u32 *)(r1 + 12)
+       if r0 != 5 goto L1
+       w0 = 0
+       L1:
        exit`,
     );
   });
