@@ -216,6 +216,7 @@ function compileProgram(
     return null;
   }
   const needs: ProgramNeeds = {
+    ...needsOf(fn),
     insns: code.insns,
     maps: module.maps.map((m) => ({ name: m.name, kind: m.mapKind })),
     section: program.section,
@@ -235,6 +236,14 @@ function compileProgram(
     runConfig: program.runConfig,
   };
   return { program: made, fn, stackBytes: code.stackBytes, needs };
+}
+
+/** What the IR tells of a program's needs and its instructions no longer do. */
+function needsOf(fn: IrFunction): Pick<ProgramNeeds, "features" | "contextFields"> {
+  const insns = fn.blocks.flatMap((block) => block.insns);
+  const contextFields = new Set(insns.flatMap((insn) => (insn.op === "ctxLoad" ? [insn.field] : [])));
+  const redirects = insns.some((insn) => insn.op === "call" && insn.helper === "redirect_map");
+  return { features: redirects ? ["redirectFallback"] : [], contextFields: [...contextFields] };
 }
 
 /** Between passes the IR's rules must hold; a breach is a bug of the pass. */

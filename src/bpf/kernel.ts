@@ -65,6 +65,11 @@ export const kernelFeatures = {
   globalData: { since: "5.2", what: "global data", source: "commit d8eca5bbb2be" },
   manyInsns: { since: "5.2", what: "programs of more than 4096 instructions", source: "commit c04c0d2b968a" },
   loops: { since: "5.3", what: "loops", source: "commit 2589726d12a1" },
+  redirectFallback: {
+    since: "5.3",
+    what: "a verdict for empty entries in bpf_redirect_map's flags",
+    source: "commit 43e74c0267a3",
+  },
   devmapPrograms: { since: "5.8", what: "programs in devmap entries", source: "commit fbee97feed9b" },
   cpumapPrograms: { since: "5.9", what: "programs in cpumap entries", source: "commit 9216477449f3" },
   atomics: {
@@ -131,6 +136,8 @@ export interface ProgramNeeds {
   readonly maps: readonly { readonly name: string; readonly kind: MapKind; readonly valueBytes?: number }[];
   /** The section's name, as the loader sees it. */
   readonly section: string;
+  /** Features it uses that raw instructions don't tell. */
+  readonly features?: readonly KernelFeatureName[];
   /** The fields of struct xdp_md it reads; a raw instruction doesn't tell. */
   readonly contextFields?: readonly ContextFieldName[];
 }
@@ -160,7 +167,7 @@ export function minimumKernel(needs: ProgramNeeds): KernelReport {
   };
 
   addFeature("xdp");
-  for (const feature of sectionFeatures(needs.section)) addFeature(feature);
+  for (const feature of [...sectionFeatures(needs.section), ...(needs.features ?? [])]) addFeature(feature);
   if (needs.insns.reduce((slots, insn) => slots + slotsOf(insn), 0) > 4096) addFeature("manyInsns");
   if (hasLoop(needs.insns)) addFeature("loops");
   for (const insn of needs.insns) {
