@@ -14,6 +14,8 @@ import { typeName, U32 } from "./types.ts";
 
 /** Arguments that trace_vprintk takes. **Source:** Linux include/linux/bpf.h, MAX_BPRINTF_VARARGS. */
 const MOST_LOG_ARGS = 12;
+/** More values than these go to the kernel in an array, which holds numbers, not pointers to addresses. */
+const MOST_DIRECT = 3;
 
 /** Types a redirect. */
 export function checkRedirect(ctx: Context, scope: Scope, statement: ast.RedirectStmt): readonly HStmt[] {
@@ -87,6 +89,16 @@ export function checkLog(ctx: Context, scope: Scope, statement: ast.Stmt & { kin
   }
   for (const [i, conversion] of parsed.conversions.entries()) {
     const arg = must(args[i], "an argument");
+    if (args.length > MOST_DIRECT && conversion.takes.kind !== "number") {
+      ctx.diagnostics.add(
+        messages.badFormat(
+          arg.span,
+          `an address prints only in a log of up to ${MOST_DIRECT} values, this one has ${args.length}`,
+          "make two logs of it",
+        ),
+      );
+      return [];
+    }
     if (accepts(conversion, arg.type)) continue;
     const better = conversionFor(arg.type);
     ctx.diagnostics.add(

@@ -61,6 +61,7 @@ export function bindCall(
     );
     return null;
   }
+  ctx.called.add(decl);
   if (scope.inlining.includes(decl)) {
     ctx.diagnostics.add(messages.recursion(callee.text, callee.span, "function"));
     return null;

@@ -4,14 +4,15 @@
 import { nearest } from "../base/suggest.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type * as ast from "../parser/ast.ts";
+import { checkCondition, isConditional } from "./check-condition.ts";
 import { checkStatements } from "./check-statement.ts";
-import { checkConstant } from "./check-value.ts";
+import { checkConstant, checkValue } from "./check-value.ts";
 import type { Context, NamedDecl } from "./context.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { buildHeaders } from "./headers.ts";
 import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
 import * as messages from "./messages.ts";
-import { Scope } from "./scope.ts";
+import { type Binding, Scope } from "./scope.ts";
 
 /** The files of a compilation. */
 export interface Sources {
@@ -73,9 +74,6 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
             messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
           );
         break;
-      case "fnDecl":
-        checkUnused(ctx, decl);
-        break;
       case "testDecl":
         if (sources.main.items.includes(decl)) ctx.diagnostics.add(messages.notSupportedYet(decl.title.span, "test"));
         break;
@@ -89,7 +87,11 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
     ctx.diagnostics.add(messages.unusedDefine(value.span, name, nearest(name, consts)));
   }
   const license = sources.main.items.findLast((i) => i.kind === "licenseDecl")?.value.value ?? "GPL";
-  return { license, programs: programsOf(ctx, sources.main), maps, globals, headers: [...ctx.headers.values()] };
+  const programs = programsOf(ctx, sources.main);
+  for (const decl of users.flatMap((file) => file.items)) {
+    if (decl.kind === "fnDecl" && !ctx.called.has(decl)) checkUncalled(ctx, decl);
+  }
+  return { license, programs, maps, globals, headers: [...ctx.headers.values()] };
 }
 
 function isNamed(item: ast.Decl | ast.Stmt): item is NamedDecl {
@@ -139,9 +141,17 @@ function checkConst(ctx: Context, decl: ast.ConstDecl): void {
   checkConstant(ctx, Scope.global, decl.value, `the value of \`${decl.name.text}\``);
 }
 
-/** A function without parameters that nobody calls is typed for its faults; what calls it would report them again, so only then. */
-function checkUnused(ctx: Context, decl: ast.FnDecl): void {
-  for (const param of decl.params) typeOf(ctx, param.type);
+/** A function that nobody calls is typed for its faults, with its parameters bound to names; what is called is typed where it is. */
+function checkUncalled(ctx: Context, decl: ast.FnDecl): void {
+  const bindings = decl.params.map((param): [string, Binding] => {
+    const local = { name: param.name.text, type: typeOf(ctx, param.type) };
+    return [local.name, { kind: "local", local }];
+  });
+  const scope = Scope.ofFunction(decl, new Map(bindings), Scope.global);
+  ctx.attach = null;
+  if (decl.body.kind !== "expr") checkStatements(ctx, scope, decl.body.block.statements);
+  else if (isConditional(ctx, decl.body.value)) checkCondition(ctx, scope, decl.body.value);
+  else checkValue(ctx, scope, decl.body.value);
 }
 
 function programsOf(ctx: Context, main: ast.File): HProgram[] {

@@ -77,7 +77,7 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       return checkAssign(ctx, scope, statement);
     case "verdict": {
       const { verdict } = statement.verdict;
-      if (ctx.attach !== "xdp" && verdict === "tx") {
+      if (ctx.attach !== null && ctx.attach !== "xdp" && verdict === "tx") {
         return fault(
           messages.badVerdict(
             span,

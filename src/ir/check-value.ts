@@ -263,7 +263,8 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
       const known = Object.keys(META);
       return fault(ctx, messages.unknownField("meta", member.text, member.span, known, nearest(member.text, known)));
     }
-    if (member.text === "egress_ifindex" && ctx.attach !== "devmap") return fault(ctx, messages.onlyInDevmap(span));
+    const elsewhere = ctx.attach !== null && ctx.attach !== "devmap";
+    if (member.text === "egress_ifindex" && elsewhere) return fault(ctx, messages.onlyInDevmap(span));
     return { kind: "meta", name: member.text as MetaName, type, span };
   }
   if (object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner"))

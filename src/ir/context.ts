@@ -61,8 +61,10 @@ export class Context {
   readonly busy = new Set<NamedDecl>();
   /** Values given from outside for consts, by name. */
   readonly defines: ReadonlyMap<string, ast.Expr>;
-  /** What the program being typed is attached to: decides what it may read and answer. */
-  attach: "xdp" | "devmap" | "cpumap" = "xdp";
+  /** What the program being typed is attached to: decides what it may read and answer. null: a function of any program. */
+  attach: "xdp" | "devmap" | "cpumap" | null = "xdp";
+  /** The functions that something calls. */
+  readonly called = new Set<ast.FnDecl>();
   /** What inlining has made so far. */
   #unfolded = 0;
 
