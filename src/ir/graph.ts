@@ -2,17 +2,18 @@
 // counts. Everything is indexed by block or value number and found without recursion, so functions of hundreds of
 // thousands of blocks work. Nothing here changes a function.
 
-import { must } from "../base/assert.ts";
+import { InternalError, must } from "../base/assert.ts";
 import {
   type Block,
   type BlockId,
+  eachEdgeOf,
+  eachOperand,
+  eachTermValue,
   edgesOf,
   type IrFunction,
   type IrInsn,
   type IrType,
-  operandsOf,
   resultOf,
-  termOperandsOf,
   type ValueId,
 } from "./ir.ts";
 
@@ -34,7 +35,9 @@ export interface Graph {
 
 /** The block numbered `id`; throws InternalError when there is none. */
 export function blockAt(graph: Graph, id: BlockId): Block {
-  return must(graph.blockOf[id], `b${id} of ${graph.fn.name}`);
+  const block = graph.blockOf[id];
+  if (block === undefined) throw new InternalError(`no b${id} in ${graph.fn.name}`);
+  return block;
 }
 
 // Functions don't change, so what was found out about one holds as long as it lives.
@@ -66,28 +69,31 @@ function makeGraph(fn: IrFunction): Graph {
   const postorder: BlockId[] = [];
   const stack: BlockId[] = [];
   const enter = (id: BlockId): void => {
-    const block = must(blockOf[id], `b${id} of ${fn.name}`);
+    const block = blockOf[id];
+    if (block === undefined) throw new InternalError(`no b${id} in ${fn.name}`);
     seen[id] = 1;
     stack.push(id);
-    const targets = must(succs[id], "successors");
-    for (const edge of edgesOf(block.term)) {
-      targets.push(edge.target);
-      must(preds[edge.target], `b${edge.target} of ${fn.name}`).push(id);
-    }
+    const targets = succs[id] as BlockId[];
+    eachEdgeOf(block.term, ({ target }) => {
+      targets.push(target);
+      const sources = preds[target];
+      if (sources === undefined) throw new InternalError(`no b${target} in ${fn.name}`);
+      sources.push(id);
+    });
   };
   enter(entry);
   while (stack.length > 0) {
-    const id = must(stack.at(-1), "top");
-    const targets = must(succs[id], "successors");
+    const id = stack[stack.length - 1] as BlockId;
+    const targets = succs[id] as BlockId[];
     // The last edge first: the reversed order then follows the first edge, so the straight path reads downwards.
-    const at = targets.length - 1 - must(next[id], "cursor");
+    const at = targets.length - 1 - (next[id] as number);
     if (at < 0) {
       postorder.push(id);
       stack.pop();
       continue;
     }
-    next[id] = must(next[id], "cursor") + 1;
-    const target = must(targets[at], "target");
+    next[id] = (next[id] as number) + 1;
+    const target = targets[at] as BlockId;
     if (seen[target] === 0) enter(target);
   }
   const order = postorder.reverse();
@@ -96,6 +102,34 @@ function makeGraph(fn: IrFunction): Graph {
     position[id] = i;
   });
   return { fn, entry, blockOf, order, position, succs, preds };
+}
+
+/**
+ * Hands what is known of a function's control flow on to one that a pass made of it, where that is still the same: blocks of
+ * the same numbers in the same order, going to the same places. Returns `now`.
+ */
+export function keepGraph(before: IrFunction, now: IrFunction): IrFunction {
+  const graph = graphs.get(before);
+  if (graph === undefined || graphs.has(now) || !hasSameFlow(before, now)) return now;
+  const blockOf: (Block | undefined)[] = new Array(now.nextBlock);
+  for (const block of now.blocks) blockOf[block.id] = block;
+  const kept = { ...graph, fn: now, blockOf };
+  graphs.set(now, kept);
+  const tree = trees.get(graph);
+  if (tree !== undefined) trees.set(kept, tree);
+  return now;
+}
+
+function hasSameFlow(a: IrFunction, b: IrFunction): boolean {
+  if (a.nextBlock !== b.nextBlock || a.blocks.length !== b.blocks.length) return false;
+  return a.blocks.every((block, i) => {
+    const other = b.blocks[i] as Block;
+    if (other.id !== block.id) return false;
+    if (other.term === block.term) return true;
+    const edges = edgesOf(block.term);
+    const others = edgesOf(other.term);
+    return edges.length === others.length && edges.every((edge, which) => edge.target === others[which]?.target);
+  });
 }
 
 /** The dominator tree of a function's reachable blocks. */
@@ -223,6 +257,27 @@ function treeOf(graph: Graph, idom: Int32Array): DomTree {
   return { idom, children, dominates, preorder };
 }
 
+/** Walks down the dominator tree: `enter` is called for a block before those it dominates, `leave` after them. */
+export function walkDominators(graph: Graph, enter: (id: BlockId) => void, leave: (id: BlockId) => void): void {
+  const { children } = dominators(graph);
+  const cursor = new Int32Array(graph.fn.nextBlock);
+  const stack: BlockId[] = [graph.entry];
+  enter(graph.entry);
+  while (stack.length > 0) {
+    const id = stack[stack.length - 1] as BlockId;
+    const at = cursor[id] as number;
+    const child = (children[id] as readonly BlockId[])[at];
+    if (child === undefined) {
+      leave(id);
+      stack.pop();
+      continue;
+    }
+    cursor[id] = at + 1;
+    stack.push(child);
+    enter(child);
+  }
+}
+
 /** Where a function's values come from, by value number. */
 export interface Values {
   /** The type; undefined for a number that is not in use. */
@@ -265,9 +320,8 @@ export function useCounts(fn: IrFunction): Int32Array {
     uses[v] = (uses[v] as number) + 1;
   };
   for (const block of fn.blocks) {
-    for (const insn of block.insns) operandsOf(insn).forEach(count);
-    termOperandsOf(block.term).forEach(count);
-    for (const edge of edgesOf(block.term)) edge.args.forEach(count);
+    for (const insn of block.insns) eachOperand(insn, count);
+    eachTermValue(block.term, count);
   }
   return uses;
 }

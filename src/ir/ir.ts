@@ -335,7 +335,98 @@ export function termOperandsOf(term: Terminator): readonly ValueId[] {
   }
 }
 
-/** The same instruction with its operands replaced. */
+/** Calls `see` with every value an instruction reads, in order: `operandsOf` without making a list. */
+export function eachOperand(insn: IrInsn, see: (value: ValueId) => void): void {
+  switch (insn.op) {
+    case "const":
+    case "undef":
+    case "slot":
+    case "map":
+    case "global":
+      return;
+    case "binary":
+      see(insn.a);
+      see(insn.b);
+      return;
+    case "bswap":
+    case "zext":
+    case "trunc":
+      see(insn.a);
+      return;
+    case "ctxLoad":
+      see(insn.ctx);
+      return;
+    case "offset":
+    case "load":
+      see(insn.base);
+      return;
+    case "index":
+      see(insn.base);
+      see(insn.index);
+      return;
+    case "distance":
+      see(insn.from);
+      see(insn.to);
+      return;
+    case "store":
+    case "atomicAdd":
+      see(insn.base);
+      see(insn.value);
+      return;
+    case "call":
+      for (const arg of insn.args) see(arg);
+  }
+}
+
+/** Calls `see` with every edge out of a terminator, in the order of `edgesOf`. */
+export function eachEdgeOf(term: Terminator, see: (edge: Edge) => void): void {
+  switch (term.op) {
+    case "jump":
+      see(term.edge);
+      return;
+    case "branch":
+      see(term.then);
+      see(term.else);
+      return;
+    case "switch":
+      for (const c of term.cases) see(c.edge);
+      see(term.default);
+      return;
+    case "packetGuard":
+    case "nullGuard":
+      see(term.ok);
+      see(term.fail);
+      return;
+    case "return":
+      return;
+  }
+}
+
+/** Calls `see` with every value a terminator reads, then with its edges' arguments. */
+export function eachTermValue(term: Terminator, see: (value: ValueId) => void): void {
+  switch (term.op) {
+    case "jump":
+      break;
+    case "branch":
+      see(term.a);
+      see(term.b);
+      break;
+    case "switch":
+    case "return":
+    case "nullGuard":
+      see(term.value);
+      break;
+    case "packetGuard":
+      see(term.base);
+      see(term.end);
+      break;
+  }
+  eachEdgeOf(term, (edge) => {
+    for (const arg of edge.args) see(arg);
+  });
+}
+
+/** The same instruction with its operands replaced; itself where none changes. */
 export function mapOperands(insn: IrInsn, f: (value: ValueId) => ValueId): IrInsn {
   switch (insn.op) {
     case "const":
@@ -344,48 +435,105 @@ export function mapOperands(insn: IrInsn, f: (value: ValueId) => ValueId): IrIns
     case "map":
     case "global":
       return insn;
-    case "binary":
-      return { ...insn, a: f(insn.a), b: f(insn.b) };
+    case "binary": {
+      const a = f(insn.a);
+      const b = f(insn.b);
+      return a === insn.a && b === insn.b ? insn : { ...insn, a, b };
+    }
     case "bswap":
     case "zext":
-    case "trunc":
-      return { ...insn, a: f(insn.a) };
-    case "ctxLoad":
-      return { ...insn, ctx: f(insn.ctx) };
+    case "trunc": {
+      const a = f(insn.a);
+      return a === insn.a ? insn : { ...insn, a };
+    }
+    case "ctxLoad": {
+      const ctx = f(insn.ctx);
+      return ctx === insn.ctx ? insn : { ...insn, ctx };
+    }
     case "offset":
-    case "load":
-      return { ...insn, base: f(insn.base) };
-    case "index":
-      return { ...insn, base: f(insn.base), index: f(insn.index) };
-    case "distance":
-      return { ...insn, from: f(insn.from), to: f(insn.to) };
+    case "load": {
+      const base = f(insn.base);
+      return base === insn.base ? insn : { ...insn, base };
+    }
+    case "index": {
+      const base = f(insn.base);
+      const index = f(insn.index);
+      return base === insn.base && index === insn.index ? insn : { ...insn, base, index };
+    }
+    case "distance": {
+      const from = f(insn.from);
+      const to = f(insn.to);
+      return from === insn.from && to === insn.to ? insn : { ...insn, from, to };
+    }
     case "store":
-    case "atomicAdd":
-      return { ...insn, base: f(insn.base), value: f(insn.value) };
-    case "call":
-      return { ...insn, args: insn.args.map(f) };
+    case "atomicAdd": {
+      const base = f(insn.base);
+      const value = f(insn.value);
+      return base === insn.base && value === insn.value ? insn : { ...insn, base, value };
+    }
+    case "call": {
+      const args = mapValues(insn.args, f);
+      return args === insn.args ? insn : { ...insn, args };
+    }
   }
 }
 
-/** The same terminator with its own operands replaced by `value` and its edges by `edge`. */
+/** A list of values with each replaced; itself where none changes. */
+export function mapValues(list: readonly ValueId[], f: (value: ValueId) => ValueId): readonly ValueId[] {
+  let changed = false;
+  const mapped = list.map((v) => {
+    const now = f(v);
+    changed ||= now !== v;
+    return now;
+  });
+  return changed ? mapped : list;
+}
+
+/** The same terminator with its own operands replaced by `value` and its edges by `edge`; itself where none changes. */
 export function mapTerm(term: Terminator, value: (v: ValueId) => ValueId, edge: (e: Edge) => Edge): Terminator {
   switch (term.op) {
-    case "jump":
-      return { ...term, edge: edge(term.edge) };
-    case "branch":
-      return { ...term, a: value(term.a), b: value(term.b), then: edge(term.then), else: edge(term.else) };
-    case "switch":
-      return {
-        ...term,
-        value: value(term.value),
-        cases: term.cases.map((c) => ({ value: c.value, edge: edge(c.edge) })),
-        default: edge(term.default),
-      };
-    case "packetGuard":
-      return { ...term, base: value(term.base), end: value(term.end), ok: edge(term.ok), fail: edge(term.fail) };
-    case "nullGuard":
-      return { ...term, value: value(term.value), ok: edge(term.ok), fail: edge(term.fail) };
-    case "return":
-      return { ...term, value: value(term.value) };
+    case "jump": {
+      const to = edge(term.edge);
+      return to === term.edge ? term : { ...term, edge: to };
+    }
+    case "branch": {
+      const a = value(term.a);
+      const b = value(term.b);
+      const yes = edge(term.then);
+      const no = edge(term.else);
+      if (a === term.a && b === term.b && yes === term.then && no === term.else) return term;
+      return { ...term, a, b, then: yes, else: no };
+    }
+    case "switch": {
+      const tested = value(term.value);
+      let changed = tested !== term.value;
+      const cases = term.cases.map((c) => {
+        const to = edge(c.edge);
+        changed ||= to !== c.edge;
+        return to === c.edge ? c : { value: c.value, edge: to };
+      });
+      const otherwise = edge(term.default);
+      return changed || otherwise !== term.default ? { ...term, value: tested, cases, default: otherwise } : term;
+    }
+    case "packetGuard": {
+      const base = value(term.base);
+      const end = value(term.end);
+      const ok = edge(term.ok);
+      const fail = edge(term.fail);
+      if (base === term.base && end === term.end && ok === term.ok && fail === term.fail) return term;
+      return { ...term, base, end, ok, fail };
+    }
+    case "nullGuard": {
+      const tested = value(term.value);
+      const ok = edge(term.ok);
+      const fail = edge(term.fail);
+      return tested === term.value && ok === term.ok && fail === term.fail
+        ? term
+        : { ...term, value: tested, ok, fail };
+    }
+    case "return": {
+      const verdict = value(term.value);
+      return verdict === term.value ? term : { ...term, value: verdict };
+    }
   }
 }

@@ -32,8 +32,18 @@ export interface Places {
 /** Rounds over a loop after which a fact that still shrinks is given up. */
 const PATIENCE = 4;
 
+const known = new WeakMap<Graph, Places>();
+
 /** The root and offset of every value. */
 export function placesOf(graph: Graph): Places {
+  const old = known.get(graph);
+  if (old !== undefined) return old;
+  const places = findPlaces(graph);
+  known.set(graph, places);
+  return places;
+}
+
+function findPlaces(graph: Graph): Places {
   const root = Int32Array.from({ length: graph.fn.nextValue }, (_, i) => i);
   const offset = new Float64Array(graph.fn.nextValue);
   for (const id of graph.order) {

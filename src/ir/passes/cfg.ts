@@ -1,11 +1,12 @@
 // Tidies the control flow: unreachable blocks go, empty blocks are bypassed, a block with one way in joins the one before
 // it, parameters that don't vary vanish, and identical blocks become one (exits, or a header's body written out three times).
 
-import { graphOf } from "../graph.ts";
+import { graphOf, keepGraph } from "../graph.ts";
 import {
   type Block,
   type BlockId,
   type Edge,
+  eachEdgeOf,
   edgesOf,
   type IrFunction,
   type IrInsn,
@@ -24,10 +25,16 @@ import { simplifyParams } from "./params.ts";
 export const cfg: Pass = (fn) => {
   let now = fn;
   // Merging identical blocks makes others identical or empty; in practice two rounds find everything.
+  const settled = new Map<Pass, IrFunction>();
   for (let round = 0; round < 4; round++) {
-    const next = joinBlocks(simplifyParams(mergeIdentical(simplifyParams(bypassEmpty(now)))));
-    if (next === now) break;
-    now = next;
+    const before = now;
+    for (const part of [bypassEmpty, simplifyParams, mergeIdentical, simplifyParams, joinBlocks]) {
+      if (settled.get(part) === now) continue;
+      const next = part(now);
+      if (next === now) settled.set(part, now);
+      now = keepGraph(now, next);
+    }
+    if (now === before) break;
   }
   return now;
 };
@@ -37,7 +44,7 @@ export function bypassEmpty(original: IrFunction): IrFunction {
   const fn = keepReachable(original, graphOf(original));
   const blockOf = new Map(fn.blocks.map((b) => [b.id, b]));
   const entry = fn.blocks[0]?.id;
-  const used = usedOutside(fn);
+  const used = sharedValues(fn);
   let changed = fn !== original;
   const isEmpty = (block: Block): boolean =>
     block.insns.length === 0 &&
@@ -73,8 +80,7 @@ export function bypassEmpty(original: IrFunction): IrFunction {
     return substitute(onward, target, e.args);
   };
   const blocks = fn.blocks.map((block): Block => {
-    const bypasses = edgesOf(block.term).some((e) => follow(e.target) !== null);
-    const moved = bypasses ? mapTerm(block.term, (v) => v, edge) : block.term;
+    const moved = mapTerm(block.term, (v) => v, edge);
     const term = settle(moved);
     if (term !== moved) changed = true;
     return term === block.term ? block : { ...block, term };
@@ -98,26 +104,6 @@ function settle(term: Terminator): Terminator {
   if (term.op !== "switch") return term;
   const cases = term.cases.filter((c) => !sameEdge(c.edge, term.default));
   return cases.length === term.cases.length ? term : { ...term, cases };
-}
-
-// Block parameters that are read in other blocks than their own: such a block can't be bypassed.
-function usedOutside(fn: IrFunction): Set<ValueId> {
-  const home = new Map<ValueId, BlockId>();
-  for (const block of fn.blocks) for (const param of block.params) home.set(param.id, block.id);
-  const used = new Set<ValueId>();
-  for (const block of fn.blocks) {
-    const see = (v: ValueId): ValueId => {
-      const owner = home.get(v);
-      if (owner !== undefined && owner !== block.id) used.add(v);
-      return v;
-    };
-    for (const insn of block.insns) mapOperands(insn, see);
-    mapTerm(block.term, see, (e) => {
-      e.args.forEach(see);
-      return e;
-    });
-  }
-  return used;
 }
 
 /** Appends a block to the one before it where that is its only way in. */
@@ -158,15 +144,23 @@ export function mergeIdentical(fn: IrFunction): IrFunction {
   const graph = graphOf(fn);
   const shared = sharedValues(fn);
   const representative = new Map<BlockId, BlockId>();
-  const byText = new Map<string, BlockId>();
+  const alike = new Map<number, { readonly first: Block; texts: Map<string, BlockId> | null }>();
   for (let i = graph.order.length - 1; i > 0; i--) {
     const block = graph.blockOf[graph.order[i] as BlockId] as Block;
     const gives =
       block.params.some((p) => shared.has(p.id)) || block.insns.some((x) => shared.has(resultOf(x)?.id ?? -1));
     if (gives) continue;
+    // Few blocks are alike at a glance; only those are written out.
+    const glance = glanceOf(block, representative);
+    const group = alike.get(glance);
+    if (group === undefined) {
+      alike.set(glance, { first: block, texts: null });
+      continue;
+    }
+    group.texts ??= new Map([[textOf(group.first, representative), group.first.id]]);
     const text = textOf(block, representative);
-    const old = byText.get(text);
-    if (old === undefined) byText.set(text, block.id);
+    const old = group.texts.get(text);
+    if (old === undefined) group.texts.set(text, block.id);
     // Round a loop the one block may lie before the other; it stays right either way, for both are the same.
     else representative.set(block.id, old);
   }
@@ -182,6 +176,19 @@ export function mergeIdentical(fn: IrFunction): IrFunction {
   });
   const merged = { ...fn, blocks };
   return keepReachable(merged, graphOf(merged));
+}
+
+// A number that is the same for blocks that do the same.
+function glanceOf(block: Block, representative: ReadonlyMap<BlockId, BlockId>): number {
+  let sum = 31 * block.params.length + block.insns.length;
+  for (const insn of block.insns) {
+    if (insn.op === "const") sum = (31 * sum + Number(insn.value & 0xffffn)) | 0;
+    else sum = (31 * sum + insn.op.length) | 0;
+  }
+  eachEdgeOf(block.term, ({ target }) => {
+    sum = (31 * sum + (representative.get(target) ?? target)) | 0;
+  });
+  return sum;
 }
 
 function textOf(block: Block, representative: ReadonlyMap<BlockId, BlockId>): string {

@@ -3,11 +3,11 @@
 // to a stack slot or the packet. Accesses to shared memory are never merged: others may write it at any time.
 
 import { changesPacket, isPure, writesMemory } from "../effects.ts";
-import { type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } from "../graph.ts";
-import type { Block, BlockId, IrFunction, IrInsn, Pass, ValueId } from "../ir.ts";
+import { type Graph, graphOf, type Values, valuesOf, walkDominators } from "../graph.ts";
+import { type Block, type BlockId, type IrFunction, type IrInsn, mapOperands, type Pass, type ValueId } from "../ir.ts";
 import { type Places, placesOf } from "../known-bytes.ts";
 import { printInsn } from "../print.ts";
-import { keepReachable, renameInsn, renameTerm } from "./edit.ts";
+import { keepReachable, renameTerm } from "./edit.ts";
 
 /** Drops what a dominating instruction computed already. */
 export const cse: Pass = (fn) => {
@@ -78,7 +78,6 @@ interface Known {
 class Numbering {
   readonly #fn: IrFunction;
   readonly #graph: Graph;
-  readonly #tree: DomTree;
   readonly #values: Values;
   readonly #places: Places;
   readonly #replacement = new Map<ValueId, ValueId>();
@@ -95,7 +94,6 @@ class Numbering {
   constructor(fn: IrFunction, graph: Graph) {
     this.#fn = fn;
     this.#graph = graph;
-    this.#tree = dominators(graph);
     this.#values = valuesOf(fn);
     this.#places = placesOf(graph);
     this.#packet = new Memory(graph, writesPacket);
@@ -105,23 +103,16 @@ class Numbering {
 
   run(): IrFunction {
     const rewritten = new Map<BlockId, Block>();
-    const stack: { readonly block: BlockId; readonly mark: number; readonly next: number }[] = [];
+    const marks: number[] = [];
     const enter = (id: BlockId): void => {
-      const mark = this.#undo.length;
+      marks.push(this.#undo.length);
       for (const memory of [this.#packet, this.#stack, this.#position]) memory.enter(id);
       rewritten.set(id, this.#block(this.#graph.blockOf[id] as Block));
-      stack.push({ block: id, mark, next: 0 });
     };
-    enter(this.#graph.entry);
-    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-      const child = (this.#tree.children[top.block] as readonly BlockId[])[top.next];
-      if (child === undefined) {
-        while (this.#undo.length > top.mark) this.#undo.pop()?.();
-        continue;
-      }
-      stack.push({ ...top, next: top.next + 1 });
-      enter(child);
-    }
+    walkDominators(this.#graph, enter, () => {
+      const mark = marks.pop() as number;
+      while (this.#undo.length > mark) this.#undo.pop()?.();
+    });
     if (!this.#changed) return this.#fn;
     // Arguments of back edges may name values that were replaced after the block was rewritten.
     const use = (v: ValueId): ValueId => this.#replacement.get(v) ?? v;
@@ -138,7 +129,7 @@ class Numbering {
     const insns: IrInsn[] = [];
     let changed = false;
     for (const old of block.insns) {
-      const insn = renameInsn(old, use);
+      const insn = mapOperands(old, use);
       changed ||= insn !== old;
       if ("id" in insn) {
         const same = this.#find(insn);

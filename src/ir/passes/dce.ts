@@ -6,6 +6,7 @@ import { graphOf, valuesOf } from "../graph.ts";
 import {
   type Block,
   type BlockId,
+  eachOperand,
   edgesOf,
   type IrFunction,
   mapTerm,
@@ -59,22 +60,23 @@ function liveValues(fn: IrFunction): Uint8Array {
     work.push(v);
   };
   const passed = new Map<ValueId, ValueId[]>();
-  const paramsOf = new Map(fn.blocks.map((b) => [b.id, b.params]));
+  const paramsOf: (Block["params"] | undefined)[] = new Array(fn.nextBlock);
+  for (const block of fn.blocks) paramsOf[block.id] = block.params;
   eachEdge(fn, (edge) => {
-    paramsOf.get(edge.target)?.forEach((param, i) => {
+    paramsOf[edge.target]?.forEach((param, i) => {
       const list = passed.get(param.id);
       if (list === undefined) passed.set(param.id, [edge.args[i] as ValueId]);
       else list.push(edge.args[i] as ValueId);
     });
   });
   for (const block of fn.blocks) {
-    for (const insn of block.insns) if (!isRemovable(insn)) operandsOf(insn).forEach(need);
+    for (const insn of block.insns) if (!isRemovable(insn)) eachOperand(insn, need);
     termOperandsOf(block.term).forEach(need);
   }
   for (let v = work.pop(); v !== undefined; v = work.pop()) {
     const insn = def[v];
-    if (insn === undefined) (passed.get(v) ?? []).forEach(need);
-    else operandsOf(insn).forEach(need);
+    if (insn === undefined) passed.get(v)?.forEach(need);
+    else eachOperand(insn, need);
   }
   return live;
 }

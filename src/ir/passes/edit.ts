@@ -1,39 +1,36 @@
 // Small tools that passes share for making changed functions. They keep what didn't change, so that a pass that finds nothing
 // to do can return its input.
 
-import type { Graph } from "../graph.ts";
+import { type Graph, valuesOf } from "../graph.ts";
 import {
   type Block,
   type BlockId,
   type Edge,
-  edgesOf,
+  eachEdgeOf,
+  eachOperand,
+  eachTermValue,
   type IrFunction,
   type IrInsn,
   mapOperands,
   mapTerm,
-  operandsOf,
+  mapValues,
   type Terminator,
-  termOperandsOf,
   type ValueId,
 } from "../ir.ts";
 
-/** The instruction with its operands replaced; itself where none is. Most aren't, and big functions feel every copy. */
-export function renameInsn(insn: IrInsn, f: (value: ValueId) => ValueId): IrInsn {
-  return operandsOf(insn).every((v) => f(v) === v) ? insn : mapOperands(insn, f);
-}
-
 /** The terminator with its values and its edges' arguments replaced; itself where none is. */
 export function renameTerm(term: Terminator, f: (value: ValueId) => ValueId): Terminator {
-  const stays = (v: ValueId): boolean => f(v) === v;
-  if (termOperandsOf(term).every(stays) && edgesOf(term).every((edge) => edge.args.every(stays))) return term;
-  return mapTerm(term, f, (edge) => ({ target: edge.target, args: edge.args.map(f) }));
+  return mapTerm(term, f, (edge) => {
+    const args = mapValues(edge.args, f);
+    return args === edge.args ? edge : { target: edge.target, args };
+  });
 }
 
 /** The block with its operands, terminator's values and edges' arguments replaced; itself where none is. */
 export function renameBlock(block: Block, f: (value: ValueId) => ValueId): Block {
   let changed = false;
   const insns = block.insns.map((insn) => {
-    const renamed = renameInsn(insn, f);
+    const renamed = mapOperands(insn, f);
     changed ||= renamed !== insn;
     return renamed;
   });
@@ -74,7 +71,7 @@ export function sameEdge(a: Edge, b: Edge): boolean {
 
 /** The arguments that each parameter of each block gets, one list per edge: calls `see(target, args)` for every edge. */
 export function eachEdge(fn: IrFunction, see: (edge: Edge, from: BlockId) => void): void {
-  for (const block of fn.blocks) for (const edge of edgesOf(block.term)) see(edge, block.id);
+  for (const block of fn.blocks) eachEdgeOf(block.term, (edge) => see(edge, block.id));
 }
 
 /** The value an instruction with a result defines; throws for one without. */
@@ -85,20 +82,15 @@ export function isDefinition(insn: IrInsn): insn is Extract<IrInsn, { readonly i
 /** Values read outside the block that defines them. */
 export function sharedValues(fn: IrFunction): Set<ValueId> {
   const shared = new Set<ValueId>();
+  const { block: home } = valuesOf(fn);
+  let here = -1;
+  const see = (v: ValueId): void => {
+    if (home[v] !== here) shared.add(v);
+  };
   for (const block of fn.blocks) {
-    const own = new Set<ValueId>(block.params.map((p) => p.id));
-    const see = (v: ValueId): ValueId => {
-      if (!own.has(v)) shared.add(v);
-      return v;
-    };
-    for (const insn of block.insns) {
-      mapOperands(insn, see);
-      if ("id" in insn) own.add(insn.id);
-    }
-    mapTerm(block.term, see, (e) => {
-      e.args.forEach(see);
-      return e;
-    });
+    here = block.id;
+    for (const insn of block.insns) eachOperand(insn, see);
+    eachTermValue(block.term, see);
   }
   return shared;
 }

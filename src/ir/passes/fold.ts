@@ -2,8 +2,8 @@
 // of fold-insn.ts and fold-term.ts until none fits. Instructions that lose their readers are left for `dce`.
 
 import { type Graph, graphOf } from "../graph.ts";
-import type { Block, BlockId, IrFunction, IrInsn, Pass } from "../ir.ts";
-import { keepReachable, renameBlock, renameInsn, renameTerm } from "./edit.ts";
+import { type Block, type BlockId, type IrFunction, type IrInsn, mapOperands, type Pass } from "../ir.ts";
+import { keepReachable, renameBlock, renameTerm } from "./edit.ts";
 import { foldInsn } from "./fold-insn.ts";
 import { foldTerm } from "./fold-term.ts";
 import { Folder } from "./folder.ts";
@@ -40,7 +40,7 @@ function foldBlock(block: Block, f: Folder): Block {
   let changed = false;
   for (const old of block.insns) {
     f.origin = old.origin;
-    let insn: IrInsn | null = renameInsn(old, (v) => f.use(v));
+    let insn: IrInsn | null = mapOperands(old, (v) => f.use(v));
     for (let i = 0; i < PATIENCE && insn !== null; i++) {
       const result = foldInsn(insn, f);
       if (result === null) break;

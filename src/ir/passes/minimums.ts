@@ -2,7 +2,7 @@
 // distances of `index`, where guard merging adds them up.
 
 import type { Values } from "../graph.ts";
-import { blockAt, dominators, type Graph } from "../graph.ts";
+import { blockAt, type Graph, walkDominators } from "../graph.ts";
 import { type BlockId, edgesOf, type Terminator, type ValueId } from "../ir.ts";
 import { type Range, rangeOfInsn, rangesOf } from "./ranges.ts";
 
@@ -12,10 +12,12 @@ const DEPTH = 6;
 /** The least that each `index` instruction adds in bytes, by the value it defines; missing: 0. */
 export function indexMinimums(graph: Graph, values: Values): ReadonlyMap<ValueId, number> {
   const minimums = new Map<ValueId, number>();
+  const hasIndex = graph.order.some((id) => blockAt(graph, id).insns.some((insn) => insn.op === "index"));
+  if (!hasIndex) return minimums;
   const ranges = rangesOf(graph, values);
-  const tree = dominators(graph);
   const bounds = new Map<ValueId, bigint>();
   const undo: (() => void)[] = [];
+  const marks: number[] = [];
   const full: Range = { min: 0n, max: 0xffff_ffff_ffff_ffffn, bits: 0xffff_ffff_ffff_ffffn };
   const rangeAt = (v: ValueId, depth: number): Range => {
     const fixed = ranges[v] ?? full;
@@ -26,6 +28,7 @@ export function indexMinimums(graph: Graph, values: Values): ReadonlyMap<ValueId
     return { ...fixed, min: least };
   };
   const enter = (id: BlockId): void => {
+    marks.push(undo.length);
     const preds = graph.preds[id] as readonly BlockId[];
     const [pred] = preds;
     if (preds.length === 1 && pred !== undefined) {
@@ -45,22 +48,11 @@ export function indexMinimums(graph: Graph, values: Values): ReadonlyMap<ValueId
       if (min > 0n && min < 0x8000n) minimums.set(insn.id, Number(min));
     }
   };
-  const stack: { readonly block: BlockId; readonly next: number; readonly mark: number }[] = [];
-  const push = (id: BlockId): void => {
-    const mark = undo.length;
-    enter(id);
-    stack.push({ block: id, next: 0, mark });
+  const leave = (): void => {
+    const mark = marks.pop() as number;
+    while (undo.length > mark) undo.pop()?.();
   };
-  push(graph.entry);
-  for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-    const child = (tree.children[top.block] as readonly BlockId[])[top.next];
-    if (child === undefined) {
-      while (undo.length > top.mark) undo.pop()?.();
-      continue;
-    }
-    stack.push({ ...top, next: top.next + 1 });
-    push(child);
-  }
+  walkDominators(graph, enter, leave);
   return minimums;
 }
 

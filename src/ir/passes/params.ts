@@ -20,9 +20,8 @@ const UNDEF: Guess = { key: "undef", value: null };
 export function simplifyParams(original: IrFunction): IrFunction {
   const graph = graphOf(original);
   const fn = keepReachable(original, graph);
+  if (fn.blocks.every((block) => block.params.length === 0 || block.id === graph.entry)) return fn;
   const values = valuesOf(fn);
-  const places = placesOf(graph);
-  const tree = dominators(graph);
   const args = new Map<ValueId, ValueId[]>();
   const readers = new Map<ValueId, ValueId[]>();
   const home = new Map<ValueId, BlockId>();
@@ -49,8 +48,9 @@ export function simplifyParams(original: IrFunction): IrFunction {
     const def = values.def[v];
     if (def?.op === "undef") return UNDEF;
     if (def?.op === "const") return { key: `${def.type} ${def.value}`, value: v };
-    const root = places.root[v] as number;
-    return { key: root === v ? `v${v}` : `v${root}+${places.offset[v]}`, value: v };
+    if (def?.op !== "offset") return { key: `v${v}`, value: v };
+    const { root, offset } = placesOf(graph);
+    return { key: `v${root[v]}+${offset[v]}`, value: v };
   };
   const isInteger = (v: ValueId): boolean => values.type[v] === "i32" || values.type[v] === "i64";
   const itself = (p: ValueId): Guess => ({ key: `v${p}`, value: p });
@@ -72,7 +72,7 @@ export function simplifyParams(original: IrFunction): IrFunction {
     if (result === null) return unlimited ? UNDEF : null;
     if (isConstantKey(result.key)) return result;
     const block = home.get(p) as BlockId;
-    const known = (v: ValueId): boolean => tree.dominates(values.block[v] as number, block);
+    const known = (v: ValueId): boolean => dominators(graph).dominates(values.block[v] as number, block);
     // A pointer that is `undef` elsewhere keeps its parameter: what is known of its bytes holds on the other edges only.
     if (unlimited && !isInteger(p)) return itself(p);
     if (result.value !== null && (!unlimited || known(result.value))) return result;

@@ -1,6 +1,7 @@
 // The list of passes, in order, on one screen. `optimise` runs it; names are what `--dump` takes. What a pass does is in its
 // own file; this one knows only the order and how often.
 
+import { keepGraph } from "../graph.ts";
 import type { IrFunction, Pass } from "../ir.ts";
 import { cfg } from "./cfg.ts";
 import { cse } from "./cse.ts";
@@ -68,7 +69,7 @@ export function optimise(fn: IrFunction, level: OptimisationLevel, observer: Pas
         if (settled.get(pass) === now) continue;
         const next = pass(now);
         if (next === now) settled.set(pass, now);
-        now = next;
+        now = keepGraph(now, next);
         observer(name, now);
       }
       if (now === before) break;

@@ -1,7 +1,7 @@
 // Moves byte swaps behind joins: a parameter that gets a swapped value on every edge takes the raw one, and is swapped once in its
 // block. `fold` then swaps the constants it is compared with, and nothing is swapped at all. Before `fold` in the list.
 
-import { valuesOf } from "../graph.ts";
+import { type Values, valuesOf } from "../graph.ts";
 import {
   edgesOf,
   type IrFunction,
@@ -13,6 +13,7 @@ import {
   termOperandsOf,
   type ValueId,
 } from "../ir.ts";
+import { eachEdge } from "./edit.ts";
 
 type Swap = Extract<IrInsn, { readonly op: "bswap" }>;
 type Constant = Extract<IrInsn, { readonly op: "const" }>;
@@ -27,6 +28,7 @@ interface Candidate {
 /** Moves swaps from the edges into a join to the join itself. */
 export const swaps: Pass = (fn) => {
   const values = valuesOf(fn);
+  if (!passesSwaps(fn, values)) return fn;
   const candidates = new Map<ValueId, Candidate | null>();
   const paramsOf = new Map(fn.blocks.map((b) => [b.id, b.params]));
   const uses = new Map<ValueId, number>();
@@ -58,6 +60,15 @@ export const swaps: Pass = (fn) => {
   for (const [param, candidate] of chosen) if (!constantsFit(fn, param, candidate, values.def)) chosen.delete(param);
   return chosen.size === 0 ? fn : move(fn, chosen, paramsOf, values.def);
 };
+
+/** Whether any edge passes on a swap's result: most functions are done with that question. */
+function passesSwaps(fn: IrFunction, values: Values): boolean {
+  let found = false;
+  eachEdge(fn, (edge) => {
+    for (const arg of edge.args) found ||= values.def[arg]?.op === "bswap";
+  });
+  return found;
+}
 
 /** One more argument: every one must be a swap of one width, a constant or undefined. */
 function consider(known: Candidate | null | undefined, def: IrInsn | null): Candidate | null {

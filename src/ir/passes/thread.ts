@@ -6,7 +6,16 @@
 import { must } from "../../base/assert.ts";
 import { evaluateBinary, swapBytes } from "../arithmetic.ts";
 import { isRemovable } from "../effects.ts";
-import { blockAt, type DomTree, dominators, type Graph, graphOf, type Values, valuesOf } from "../graph.ts";
+import {
+  blockAt,
+  type DomTree,
+  dominators,
+  type Graph,
+  graphOf,
+  type Values,
+  valuesOf,
+  walkDominators,
+} from "../graph.ts";
 import {
   type Block,
   type BlockId,
@@ -101,24 +110,14 @@ class Threader {
     const facts = this.#newFacts();
     const terms = new Map<BlockId, Terminator>();
     // Down the dominator tree with facts that hold in the whole subtree; `marks` are what to go back to.
-    const stack: { readonly block: BlockId; readonly next: number; readonly mark: number }[] = [];
+    const marks: number[] = [];
     const enter = (id: BlockId): void => {
-      const mark = facts.mark();
+      marks.push(facts.mark());
       this.#learnEntry(id, facts);
       const term = this.#threadTerm(blockAt(this.#graph, id), facts);
       if (term !== null) terms.set(id, term);
-      stack.push({ block: id, next: 0, mark });
     };
-    enter(this.#graph.entry);
-    for (let top = stack.pop(); top !== undefined; top = stack.pop()) {
-      const child = (this.#tree.children[top.block] as readonly BlockId[])[top.next];
-      if (child === undefined) {
-        facts.forget(top.mark);
-        continue;
-      }
-      stack.push({ ...top, next: top.next + 1 });
-      enter(child);
-    }
+    walkDominators(this.#graph, enter, () => facts.forget(marks.pop() as number));
     this.#finishCopies();
     if (terms.size === 0) return this.#fn;
     const blocks = this.#fn.blocks.map((b) => {
