@@ -43,9 +43,13 @@ export function sequentialise(copies: readonly Copy[], context: CopyContext): In
   }
   const free: number[] = [];
   for (let r = 0; r < 10; r++) if ((scratch & (1 << r)) !== 0) free.push(r);
-  const mover = new Mover(out, context, free);
   const readers = new Map<Location, number>();
   for (const from of moves.values()) readers.set(from, (readers.get(from) ?? 0) + 1);
+  const isIdle = (place: Location): boolean => isReg(place) && (readers.get(place) ?? 0) === 0;
+  // A register that is still to be written and that nobody reads any more serves until then, whether it holds anything or not.
+  const idle = (): Reg | null =>
+    ((free[0] ?? [...moves.keys()].find(isIdle) ?? fixed.find(({ to }) => isIdle(to))?.to) as Reg | undefined) ?? null;
+  const mover = new Mover(out, context, idle);
   const ready = [...moves.keys()].filter((to) => !readers.has(to));
   while (moves.size > 0) {
     const to = ready.pop();
@@ -67,19 +71,21 @@ export function sequentialise(copies: readonly Copy[], context: CopyContext): In
     readers.set(from, left);
     if (left === 0 && moves.has(from)) ready.push(from);
   }
-  for (const { to, from } of fixed) mover.put(to, from);
+  // Registers last: until then they may be idle.
+  fixed.sort((a, b) => Number(isReg(a.to)) - Number(isReg(b.to)));
+  for (let next = fixed.shift(); next !== undefined; next = fixed.shift()) mover.put(next.to, next.from);
   return out;
 }
 
 class Mover {
   readonly #out: Insn<never>[];
   readonly #context: CopyContext;
-  readonly #free: readonly number[];
+  readonly #idle: () => Reg | null;
 
-  constructor(out: Insn<never>[], context: CopyContext, free: readonly number[]) {
+  constructor(out: Insn<never>[], context: CopyContext, idle: () => Reg | null) {
     this.#out = out;
     this.#context = context;
-    this.#free = free;
+    this.#idle = idle;
   }
 
   move(to: Location, from: Location): void {
@@ -120,11 +126,11 @@ class Mover {
     this.#out.push({ kind: "store", width: 8, base: 10, offset: to, src: { reg: from } });
   }
 
-  /** With a register for a moment: a free one, or r0 with its value kept on the stack meanwhile. */
+  /** With a register for a moment: an idle one, or r0 (which then holds a value) with it kept on the stack meanwhile. */
   #through(use: (reg: Reg) => void): void {
-    const reg = this.#free[0];
-    if (reg !== undefined) {
-      use(reg as Reg);
+    const reg = this.#idle();
+    if (reg !== null) {
+      use(reg);
       return;
     }
     this.#store(this.#context.spare(0), 0);

@@ -11,20 +11,18 @@ import { checkConstant, checkValue, checkValueAs, errorValue, typed } from "./ch
 import { checkPatterns } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import { mapNamed } from "./declare.ts";
-import type { Entry, HCond, HStmt, Local } from "./hir.ts";
+import type { Entry, HStmt, Local } from "./hir.ts";
 import * as messages from "./messages.ts";
-import { bodiesOf } from "./presence.ts";
 import type { Scope } from "./scope.ts";
 import { typeName, U32 } from "./types.ts";
+import { TEST_WORK, workOf } from "./work.ts";
 
 /**
- * Steps that the turns of a loop may take in all. The verifier follows every turn, for each way there that it can't merge with
- * another (some 250 behind IPv6 extension headers), and gives up after a million instructions; a test on the way doubles what it
- * keeps open. **Source:** Linux kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS and BPF_COMPLEXITY_LIMIT_JMP_SEQ.
+ * Steps that the turns of a loop may take in all. The verifier follows every turn for each way there that it can't merge with another,
+ * and gives up after a million instructions or 8,192 tests that are still open.
+ * **Source:** Linux kernel/bpf/verifier.c, BPF_COMPLEXITY_LIMIT_INSNS and BPF_COMPLEXITY_LIMIT_JMP_SEQ.
  */
-const MOST_LOOP_WORK = 4096n;
-/** What a test counts against other statements. */
-const TEST_WORK = 16n;
+const MOST_LOOP_WORK = 1024n * TEST_WORK;
 
 /** Types a list of statements; names bound by `let` are known to those behind it. */
 export function checkStatements(ctx: Context, scope: Scope, statements: readonly ast.Stmt[]): HStmt[] {
@@ -69,8 +67,7 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       const local: Local = { name: statement.name.text, type: U32 };
       const body = checkBlock(ctx, scope.with(local.name, { kind: "local", local }), statement.body);
       const loop = { kind: "for", local, from: from.value, to: to.value, body, span } as const;
-      const work = loopWork(loop);
-      if (work > MOST_LOOP_WORK) return fault(messages.tooMuchLooping(span, to.value - from.value + 1n));
+      if (workOf([loop]) > MOST_LOOP_WORK) return fault(messages.tooMuchLooping(span, to.value - from.value + 1n));
       return [loop];
     }
     case "assign":
@@ -229,32 +226,4 @@ function checkSwitch(ctx: Context, scope: Scope, statement: ast.SwitchStmt): rea
   if (subject.kind === "error") return [];
   const good = arms.flatMap((arm) => (arm.set === null ? [] : [{ ...arm, set: arm.set }]));
   return [{ kind: "switch", subject, arms: good, else: otherwise, span: statement.span }];
-}
-
-/** The steps of a loop over all its turns: its statements, loops in it with theirs, and the single tests of conditions, which weigh more. */
-function loopWork(loop: HStmt & { kind: "for" }): bigint {
-  let steps = 0n;
-  const open: (readonly HStmt[])[] = [loop.body];
-  for (let list = open.pop(); list !== undefined; list = open.pop()) {
-    for (const statement of list) {
-      if (statement.kind === "for") {
-        steps += loopWork(statement);
-        continue;
-      }
-      steps += statement.kind === "if" ? TEST_WORK * testsOf(statement.condition) : 1n;
-      for (const body of bodiesOf(statement)) open.push(body);
-    }
-  }
-  return (steps === 0n ? 1n : steps) * (loop.to - loop.from + 1n);
-}
-
-function testsOf(condition: HCond): bigint {
-  let tests = 0n;
-  const open = [condition];
-  for (let at = open.pop(); at !== undefined; at = open.pop()) {
-    if (at.kind === "and" || at.kind === "or") open.push(at.a, at.b);
-    else if (at.kind === "not") open.push(at.operand);
-    else tests += at.kind === "inSet" && at.set.kind === "ranges" ? BigInt(at.set.written.length) : 1n;
-  }
-  return tests;
 }

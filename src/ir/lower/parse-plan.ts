@@ -6,6 +6,7 @@ import { InternalError, must } from "../../base/assert.ts";
 import { parentsOf, visitCondition, visitDeep } from "../header-graph.ts";
 import type { HCond, HExpr, Header, HStmt, Instance } from "../hir.ts";
 import { bodiesOf } from "../presence.ts";
+import { TEST_WORK, workOf } from "../work.ts";
 
 /** A way to reach a member: by one of `parents` of stage `from`, at one of `values` of its selector. */
 export interface Entry {
@@ -45,6 +46,8 @@ export interface ParsePlan {
   /** The headers that rules name: only these are handed on by a stage; the others are just read past. */
   readonly named: ReadonlySet<Instance>;
   readonly usesOpaque: boolean;
+  /** The rules are so many that the verifier must be kept from following each of them once for every way through the headers. */
+  readonly settles: boolean;
   /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
   stagesOf(statement: HStmt): number;
 }
@@ -56,6 +59,9 @@ export const TRANSPORT_LAYER = 4;
 
 /** More stages than a bit set holds would need protocols nested thirty deep. */
 const MOST_STAGES = 30;
+
+/** Some 250 states leave the loop over IPv6's extension headers: 50 tests behind it make a few 100,000 of the verifier's million steps. */
+const SETTLES_FROM = 50n * TEST_WORK;
 
 /** Plans the reading for a program's statements. */
 export function planParsing(body: readonly HStmt[], headers: readonly Header[]): ParsePlan {
@@ -89,7 +95,14 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     }
   }
   const masks = new Map<HStmt, number>();
-  return { stages, stageOf, named, usesOpaque, stagesOf: (statement) => maskOf(statement, stageOf, stages, masks) };
+  return {
+    stages,
+    stageOf,
+    named,
+    usesOpaque,
+    settles: workOf(body) > SETTLES_FROM,
+    stagesOf: (statement) => maskOf(statement, stageOf, stages, masks),
+  };
 }
 
 function maskOf(

@@ -268,7 +268,7 @@ class StageReader {
       const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
       return { values, after: null, go: () => this.#extension(member, extension, at, latch.id, flags) };
     });
-    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, at));
+    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, this.#settled(member, at)));
     l.goOn(latch.id);
     const after = progressAt(latch.params, 2);
     const again = l.block();
@@ -284,13 +284,25 @@ class StageReader {
       ...latch.params.slice(2),
     ]);
     l.goOn(out);
-    if (!l.plan.usesOpaque) return this.#chain(member, after);
+    if (!l.plan.usesOpaque) return this.#chain(member, this.#settled(member, after));
     const beyond = {
       values: candidates.flatMap((c) => c.values),
       after: null,
       go: () => this.#done({ ...after, stuck: this.#leadsToTransport }),
     };
-    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, after));
+    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, this.#settled(member, after)));
+  }
+
+  /**
+   * Where rules are many, the end of the extension headers is worked out anew as an unknown distance from the packet's start: the
+   * verifier forgets on which of its hundreds of ways it came there, and follows the rest once. What hangs there is guarded as ever.
+   */
+  #settled(member: Member, progress: Progress): Progress {
+    const l = this.#l;
+    if (!l.plan.settles || furthestEnd(l, member) > FURTHEST) return progress;
+    const distance = l.builder.distance(l.packet, must(progress.payload, "a payload"));
+    const offset = l.builder.binary("and", "i64", distance, l.builder.constant("i64", FURTHEST));
+    return { ...progress, payload: l.builder.index(l.packet, offset) };
   }
 
   /** One turn of the loop: reads an extension header and goes to the latch. */
@@ -353,6 +365,21 @@ class StageReader {
 
 function edgeTo(target: BlockId): Edge {
   return { target, args: [] };
+}
+
+/** A mask that leaves every distance up to it as it is, and that the verifier takes for a packet's offset (below MAX_PACKET_OFF). */
+const FURTHEST = 0x7fff;
+
+/** The most bytes from the packet's start to the end of a header and the extensions behind it. */
+function furthestEnd(l: Lowering, { instance: { header }, extensions }: Member): number {
+  const most = (h: Header): number => (h.size === null ? h.fixedBytes : Number(maxOf(h.size.bytes)));
+  const parents = header.edges.map((e) => e.parent).filter((p) => p !== header);
+  const before = l.plan.stages
+    .flatMap((stage) => stage.members)
+    .filter((m) => m.instance.index === 0 && parents.includes(m.instance.header))
+    .map((m) => furthestEnd(l, m));
+  const behind = (header.next?.depth ?? 0) * Math.max(0, ...extensions.map(most));
+  return Math.max(0, ...before) + header.instances.length * most(header) + behind;
 }
 
 /** A lower bound of a size, as far as its form tells. */
