@@ -26,6 +26,7 @@ export class Facts {
   readonly #equal = new Map<ValueId, bigint>();
   readonly #unequal = new Map<ValueId, Set<bigint>>();
   readonly #held = new Map<string, boolean>();
+  readonly #null = new Map<ValueId, boolean>();
   readonly #proven = new Map<ValueId, number>();
   readonly #missing = new Map<ValueId, number>();
   readonly #undo: (() => void)[] = [];
@@ -83,7 +84,7 @@ export class Facts {
         return;
       }
       case "nullGuard":
-        this.#set(this.#held, `null ${term.value}`, which !== 0);
+        this.#set(this.#null, term.value, which !== 0);
         return;
       case "jump":
       case "return":
@@ -113,7 +114,7 @@ export class Facts {
         return bytes >= (this.#missing.get(root) ?? Number.POSITIVE_INFINITY) ? 1 : -1;
       }
       case "nullGuard": {
-        const isNull = this.#held.get(`null ${alias(term.value)}`);
+        const isNull = this.#null.get(alias(term.value));
         return isNull === undefined ? -1 : isNull ? 1 : 0;
       }
       case "jump":
@@ -135,6 +136,7 @@ export class Facts {
         b !== undefined ? this.#excludes(alias(term.a), b) : a !== undefined && this.#excludes(alias(term.b), a);
       if (excluded) return term.compare === "ne";
     }
+    if (this.#held.size === 0) return undefined;
     const { key, negated } = this.#keyOf(term.compare, alias(term.a), alias(term.b));
     const held = this.#held.get(key);
     return held === undefined ? undefined : held !== negated;

@@ -21,7 +21,7 @@ interface Step {
   readonly pass: Pass;
 }
 
-/** Passes that are repeated until none changes anything, at most `rounds` times. */
+/** Passes that are repeated until none changes anything, at most `rounds` times (fewer in big functions). */
 interface Group {
   readonly rounds: number;
   readonly steps: readonly Step[];
@@ -49,6 +49,10 @@ const LEVELS: Readonly<Record<OptimisationLevel, readonly Group[]>> = {
   ],
 };
 
+/** Functions of more blocks than this get few rounds: what later ones find is a few places, each at the price of the whole. */
+const BIG = 10_000;
+const ROUNDS_WHEN_BIG = 2;
+
 /** The names of all passes, for `--dump`. */
 export const passNames: readonly string[] = [
   ...new Set(Object.values(LEVELS).flatMap((groups) => groups.flatMap((g) => g.steps.map((s) => s.name)))),
@@ -62,7 +66,8 @@ export function optimise(fn: IrFunction, level: OptimisationLevel, observer: Pas
   let now = fn;
   const settled = new Map<Pass, IrFunction>();
   for (const group of LEVELS[level]) {
-    for (let round = 0; round < group.rounds; round++) {
+    const rounds = now.blocks.length > BIG ? Math.min(group.rounds, ROUNDS_WHEN_BIG) : group.rounds;
+    for (let round = 0; round < rounds; round++) {
       const before = now;
       for (const { name, pass } of group.steps) {
         // Functions don't change: a pass that found nothing in this very one need not look again.

@@ -306,10 +306,12 @@ class Threader {
     const alias: Alias = (v) => args.get(v) ?? v;
     const defined = new Set<ValueId>();
     const constantOf = (v: ValueId): bigint | undefined => {
-      if (constants.has(v)) return constants.get(v);
-      return defined.has(v) ? undefined : facts.constant(alias(v));
+      const constant = constants.get(v);
+      return constant !== undefined || defined.has(v) ? constant : facts.constant(alias(v));
     };
     for (const insn of block.insns) {
+      // `facts` know those.
+      if (insn.op === "const") continue;
       const constant = evaluate(insn, constantOf);
       if (constant !== undefined && "id" in insn) constants.set(insn.id, constant);
       else if ("id" in insn) defined.add(insn.id);
@@ -326,7 +328,7 @@ class Threader {
     const matters = (value: ValueId): boolean =>
       (this.#lastNeeded[value] as number) > after && (this.#tested.get(value)?.size ?? 0) <= CONSTANTS_LIMIT;
     for (const [value, constant] of seen.constants) {
-      if (matters(value) && this.#values.def[value]?.op !== "const") known.push([value, constant]);
+      if (matters(value)) known.push([value, constant]);
     }
     const room = known.length + INHERITED_LIMIT;
     for (const [value, constant] of facts.equalities) {
@@ -341,8 +343,6 @@ class Threader {
 
 function evaluate(insn: IrInsn, constantOf: (v: ValueId) => bigint | undefined): bigint | undefined {
   switch (insn.op) {
-    case "const":
-      return insn.value;
     case "binary": {
       const a = constantOf(insn.a);
       const b = constantOf(insn.b);
