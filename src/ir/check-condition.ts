@@ -22,7 +22,7 @@ const CONDITION_OPS: ReadonlySet<string> = new Set([...COMPARISONS, "in", "excee
 export function isConditional(ctx: Context, expr: ast.Expr): boolean {
   const called = new Set<ast.FnDecl>();
   for (let at = expr; ; ) {
-    if (at.kind === "not") return true;
+    if (at.kind === "not" || isOpaque(ctx, at)) return true;
     if (at.kind === "binary") return CONDITION_OPS.has(at.op);
     if (at.kind !== "call") return at !== expr && isPresence(ctx, at);
     const decl = ctx.names.get(at.callee.text);
@@ -37,6 +37,10 @@ function isPresence(ctx: Context, expr: ast.Expr): boolean {
   if (expr.kind === "name")
     return findHeader(ctx, expr.name.text) !== null || (expr.name.text === "opaque" && !ctx.names.has("opaque"));
   return expr.kind === "index" && expr.object.kind === "name" && findHeader(ctx, expr.object.name.text) !== null;
+}
+
+function isOpaque(ctx: Context, expr: ast.Expr): boolean {
+  return expr.kind === "name" && expr.name.text === "opaque" && !ctx.names.has("opaque");
 }
 
 /** Types an expression that is used as a condition; after a fault it is the constant false. */

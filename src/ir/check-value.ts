@@ -36,7 +36,8 @@ export function errorValue(span: Span): HExpr {
 /** Types an expression that is used as a value. */
 export function checkValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
   const { span } = expr;
-  if (isConditional(ctx, expr)) {
+  const bound = expr.kind === "name" && scope.find(expr.name.text) !== null;
+  if (!bound && isConditional(ctx, expr)) {
     return { kind: "condition", condition: checkCondition(ctx, scope, expr), type: BOOL, span };
   }
   switch (expr.kind) {

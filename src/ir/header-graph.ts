@@ -59,6 +59,8 @@ export class HeaderGraph {
     if (known !== undefined) return known;
     const found = new Set<Instance>();
     const open = [...this.childrenOf(instance)];
+    // An extension header hands its parent's selector on: whatever hangs there may come behind it, further extensions too.
+    if (instance.header.extension) for (const parent of parentsOf(instance)) open.push(...this.childrenOf(parent));
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       if (found.has(next) || next === instance) continue;
       found.add(next);

@@ -17,6 +17,7 @@ import { fromLittleEndian, type SmallProgram, State, trimmed } from "./programs/
 import { fieldPrograms } from "./programs/fields.ts";
 import { presencePrograms } from "./programs/presence.ts";
 import { refusedPrograms } from "./programs/refused.ts";
+import { reviewedPrograms } from "./programs/reviewed.ts";
 import { statePrograms } from "./programs/state.ts";
 import { structurePrograms } from "./programs/structure.ts";
 import { valuePrograms } from "./programs/values.ts";
@@ -28,6 +29,7 @@ const programs: readonly SmallProgram[] = [
   ...statePrograms,
   ...actionPrograms,
   ...structurePrograms,
+  ...reviewedPrograms,
 ];
 
 const byName = programs.map((program) => [program.name, program] as const);

@@ -7,7 +7,7 @@ import type { CompareOp, ConstantSet, HCond, HExpr, Instance, NumberRange, SetEl
 import type { BlockId, Compare, Edge, IntType, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import { elementsOf, scalarBits, type Type } from "../types.ts";
-import { lowerNumber, lowerPieces, lowerValue } from "./evaluate.ts";
+import { lowerNumber, lowerPieces, lowerValue, settled } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { TRANSPORT_LAYER } from "./parse-plan.ts";
@@ -240,7 +240,8 @@ function orderIpv6(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId,
 // ------------------------------------------------------------------------------------------------------------- constant sets
 
 /** Goes to `yes` where the value is in the set. */
-export function lowerInSet(l: Lowering, value: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
+export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
+  const value = settled(l, member);
   if (set.kind === "tuples") return inTuples(l, value, set.tuples, yes, no);
   if (value.type.kind === "ipv6") return oneByOne(l, value, set.written, yes, no);
   if (set.written.length <= FEW) return oneByOne(l, value, set.written, yes, no);

@@ -1,7 +1,7 @@
 // Dispatch on selectors: goes to whichever header the value of a selector announces. One switch or a few tests, however many
 // values lead to one header.
 
-import type { BlockId, ValueId } from "../ir.ts";
+import type { BlockId, Edge, ValueId } from "../ir.ts";
 import type { Lowering } from "./lowering.ts";
 
 /** A header that may come next. */
@@ -14,18 +14,23 @@ export interface Candidate {
   readonly go: () => void;
 }
 
-/** Goes on with the candidate that the selectors name, each selector tried in turn; else with `otherwise`. */
+/** Goes on with the candidate that the selectors name, each selector tried in turn; else by the edge `otherwise`, or with what it makes. */
 export function dispatch(
   l: Lowering,
   selectors: readonly ValueId[],
   candidates: readonly Candidate[],
-  otherwise: () => void,
+  otherwise: Edge | (() => void),
 ): void {
   const byValue = new Map<bigint, Candidate[]>();
   for (const c of candidates) for (const v of c.values) byValue.set(v, [...(byValue.get(v) ?? []), c]);
   const [selector, ...rest] = selectors;
-  if (selector === undefined || byValue.size === 0) return otherwise();
-  const miss = l.block();
+  if (selector === undefined || byValue.size === 0) {
+    if (typeof otherwise === "function") otherwise();
+    else l.builder.jump(otherwise.target, otherwise.args);
+    return;
+  }
+  const after = rest.length > 0 || typeof otherwise === "function" ? l.block() : null;
+  const miss: Edge = after === null ? (otherwise as Edge) : { target: after, args: [] };
   // One block for each list of candidates, however many values lead there.
   const targets = new Map<string, { readonly block: BlockId; readonly list: readonly Candidate[] }>();
   const cases = [...byValue].map(([value, list]) => {
@@ -34,25 +39,25 @@ export function dispatch(
     targets.set(key, target);
     return { value, edge: { target: target.block, args: [] } };
   });
-  if (cases.length > 2) l.builder.switchOn("i32", selector, cases, { target: miss, args: [] });
+  if (cases.length > 2) l.builder.switchOn("i32", selector, cases, miss);
   else {
     for (const [i, c] of cases.entries()) {
-      const next = i === cases.length - 1 ? miss : l.block();
-      l.builder.branch("eq", "i32", selector, l.i32(c.value), c.edge, { target: next, args: [] });
-      if (next !== miss) l.goOn(next);
+      const next = i === cases.length - 1 ? miss : { target: l.block(), args: [] };
+      l.builder.branch("eq", "i32", selector, l.i32(c.value), c.edge, next);
+      if (next !== miss) l.goOn(next.target);
     }
   }
   for (const { block, list } of targets.values()) {
     l.goOn(block);
     first(l, list, miss);
   }
-  l.goOn(miss);
-  if (rest.length > 0) dispatch(l, rest, candidates, otherwise);
-  else otherwise();
+  if (after === null) return;
+  l.goOn(after);
+  dispatch(l, rest, candidates, otherwise);
 }
 
 /** Takes the first candidate that may come after what was read. */
-function first(l: Lowering, list: readonly Candidate[], miss: BlockId): void {
+function first(l: Lowering, list: readonly Candidate[], miss: Edge): void {
   for (const candidate of list) {
     const { after } = candidate;
     if (after === null) return candidate.go();
@@ -68,5 +73,5 @@ function first(l: Lowering, list: readonly Candidate[], miss: BlockId): void {
     candidate.go();
     l.goOn(skip);
   }
-  l.builder.jump(miss);
+  l.builder.jump(miss.target, miss.args);
 }

@@ -35,20 +35,54 @@ const BINARY: Readonly<Record<ArithmeticOp, BinaryKind>> = {
 };
 
 /**
- * Where a header begins: its own place inside its `size` and `when`, else where the stage found it. The header that begins the
- * packet needs no proof; a frame too short for it ends the program with its default.
+ * Where a header begins: its own place inside its `size` and `when`, else where the stage found it. That it is there has been
+ * proven, but the proof may be older than this reading of the stage (another way read it before a join), and the header that begins the
+ * packet needs none: so it is tested, and where it is absent the program ends with its default. Where the flag is known the passes
+ * take the test away.
  */
 export function pointerTo(l: Lowering, instance: Instance): ValueId {
   if (instance.index === -1) return must(l.self, "the header's own place");
   const { present, pointer } = headerOf(l, instance);
-  if (instance.header.edges.length === 0) {
-    const [there, runt] = [l.block(), l.block()];
-    l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: runt, args: [] });
-    l.goOn(runt);
-    l.builder.ret(l.i32(l.verdict(l.program.default)));
-    l.goOn(there);
-  }
+  const [there, absent] = [l.block(), l.block()];
+  l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: absent, args: [] });
+  l.goOn(absent);
+  l.builder.ret(l.i32(l.verdict(l.program.default)));
+  l.goOn(there);
   return pointer;
+}
+
+/** A value that is read more than once: one that could differ from reading to reading is evaluated now. */
+export function settled(l: Lowering, value: HExpr): HExpr {
+  if (isStable(value)) return value;
+  const local = { name: "value", type: value.type };
+  l.locals.set(local, lowerValue(l, value));
+  return { kind: "local", local, type: value.type, span: value.span };
+}
+
+/** True for what gives the same each time: constants, names, fields, and what is computed from them. */
+function isStable(value: HExpr): boolean {
+  switch (value.kind) {
+    case "const":
+    case "local":
+    case "field":
+      return true;
+    case "meta":
+      return value.name !== "now";
+    case "binary":
+      return isStable(value.a) && isStable(value.b);
+    case "cast":
+    case "element":
+      return isStable(value.value);
+    case "aggregate":
+      return value.elements.every(isStable);
+    case "hash":
+      return value.args.every(isStable);
+    case "place":
+    case "condition":
+    case "random":
+    case "error":
+      return false;
+  }
 }
 
 /** Evaluates a number: i32 for up to 32 bits, i64 above (MAC addresses included). */
@@ -343,7 +377,7 @@ export function readMemory(
   if (isPieces(type))
     return {
       kind: "pieces",
-      pieces: loadPieces(l, space, base, offset, pieceSizes(layout.bytes, alignedTo(offset, most))),
+      pieces: loadPieces(l, space, base, offset, pieceSizes(layout.bytes, most)),
     };
   const width = layout.bytes as 1 | 2 | 4 | 8;
   const raw = builder.load(space, width, base, offset);

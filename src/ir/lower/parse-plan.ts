@@ -31,7 +31,7 @@ export interface Member {
 
 /**
  * Headers that are read together. `members` is in an order in which parents come first. `layer` counts from 2 as people do:
- * what begins the packet (and its tags), what that carries, the transport, and so on.
+ * what begins the packet (and its tags), what that carries, the transport, and so on, by the shortest way there.
  */
 export interface Stage {
   readonly id: number;
@@ -50,6 +50,8 @@ export interface ParsePlan {
   readonly settles: boolean;
   /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
   stagesOf(statement: HStmt): number;
+  /** The same for a condition. */
+  stagesOfCondition(condition: HCond): number;
 }
 
 /** The layer of what begins the packet. */
@@ -101,20 +103,28 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     named,
     usesOpaque,
     settles: workOf(body) > SETTLES_FROM,
-    stagesOf: (statement) => maskOf(statement, stageOf, stages, masks),
+    stagesOf: (statement) => {
+      const known = masks.get(statement);
+      if (known !== undefined) return known;
+      const mask = maskOf(stageOf, stages, (visitor) => visitStatements([statement], visitor));
+      masks.set(statement, mask);
+      return mask;
+    },
+    stagesOfCondition: (condition) =>
+      maskOf(stageOf, stages, ({ instance, opaque }) =>
+        visitCondition(condition, { field: instance, present: instance, opaque }),
+      ),
   };
 }
 
+/** Collects the stages of what is visited. */
 function maskOf(
-  statement: HStmt,
   stageOf: ReadonlyMap<Instance, Stage>,
   stages: readonly Stage[],
-  masks: Map<HStmt, number>,
+  visit: (visitor: NeedVisitor) => void,
 ): number {
-  const known = masks.get(statement);
-  if (known !== undefined) return known;
   let mask = 0;
-  visitStatements([statement], {
+  visit({
     instance: (i) => {
       mask |= 1 << must(stageOf.get(i), "a planned header").id;
     },
@@ -122,7 +132,6 @@ function maskOf(
       mask |= (1 << stages.length) - 1;
     },
   });
-  masks.set(statement, mask);
   return mask;
 }
 
@@ -286,7 +295,11 @@ function orderStages(
       own,
     );
     const above = here.flatMap(own).flatMap((p) => stageOfHeader.get(p)?.layer ?? []);
-    const stage: Stage = { id: stages.length, layer: Math.max(FIRST_LAYER - 1, ...above) + 1, members };
+    const stage: Stage = {
+      id: stages.length,
+      layer: (above.length === 0 ? FIRST_LAYER - 1 : Math.min(...above)) + 1,
+      members,
+    };
     for (const header of here) {
       stageOfHeader.set(header, stage);
       for (const instance of header.instances)

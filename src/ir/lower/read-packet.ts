@@ -64,6 +64,15 @@ class StageReader {
   readonly #instances: readonly Instance[];
   readonly #selectorCount: number;
   readonly #asksLast: boolean;
+  /** Constants that edges to the join pass, made where the stage begins: they hold everywhere in it. */
+  readonly #shared: {
+    readonly zero: ValueId;
+    readonly one: ValueId;
+    readonly none: ValueId;
+    readonly nowhere: ValueId;
+  };
+  /** The members' numbers as constants, where anybody asks which was read last. */
+  readonly #numbers: readonly ValueId[];
   readonly #join: { readonly id: BlockId; readonly params: readonly ValueId[] };
 
   constructor(l: Lowering, stage: Stage) {
@@ -82,6 +91,8 @@ class StageReader {
     if (this.#asksLast) types.push("i32");
     if (l.plan.usesOpaque) types.push("i32");
     this.#join = l.builder.newBlock(types);
+    this.#shared = { zero: l.i32(0), one: l.i32(1), none: l.i32(NO_SELECTOR), nowhere: l.builder.undef("pkt") };
+    this.#numbers = this.#asksLast ? Array.from({ length: stage.members.length + 1 }, (_, n) => l.i32(n)) : [];
   }
 
   /** Whether the transport comes behind what this stage reads. */
@@ -151,29 +162,18 @@ class StageReader {
   /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives its size where it varies. */
   #fits(member: Member, header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
     const l = this.#l;
-    const failed = { ...otherwise, stuck: hidesTransport(this.#stage, member) || otherwise.stuck };
-    const fail = l.block();
+    const failed = this.#edge({ ...otherwise, stuck: hidesTransport(this.#stage, member) || otherwise.stuck });
     const ok = l.block();
-    l.builder.packetGuard(
-      pointer,
-      l.packetEnd,
-      header.fixedBytes,
-      { target: ok, args: [] },
-      { target: fail, args: [] },
-    );
-    l.goOn(fail);
-    this.#done(failed);
+    l.builder.packetGuard(pointer, l.packetEnd, header.fixedBytes, { target: ok, args: [] }, failed);
     l.goOn(ok);
     if (header.size === null) return null;
     const size = this.#inHeader(pointer, () => lowerNumber(l, must(header.size, "a size").bytes));
     const { bytes, min } = header.size;
     if (minOf(bytes) < BigInt(min)) {
-      const [sane, insane] = [edgeTo(l.block()), edgeTo(l.block())];
+      const sane = l.block();
       const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
-      l.builder.branch("uge", type, size, l.builder.constant(type, min), sane, insane);
-      l.goOn(insane.target);
-      this.#done(failed);
-      l.goOn(sane.target);
+      l.builder.branch("uge", type, size, l.builder.constant(type, min), { target: sane, args: [] }, failed);
+      l.goOn(sane);
     }
     return size;
   }
@@ -220,10 +220,9 @@ class StageReader {
     }
     const deepest =
       member.instance.header.instances.at(-1) === member.instance && member.instance.header.instances.length > 1;
-    dispatch(this.#l, progress.selectors ?? [], candidates, () => {
-      if (deepest && this.#l.plan.usesOpaque) this.#beyondDepth(member, progress);
-      else this.#done(progress);
-    });
+    const beyond = deepest && this.#l.plan.usesOpaque;
+    const otherwise = beyond ? () => this.#beyondDepth(member, progress) : this.#edge(progress);
+    dispatch(this.#l, progress.selectors ?? [], candidates, otherwise);
   }
 
   /** A header that would be one more of its kind than is read makes the packet opaque. */
@@ -231,7 +230,7 @@ class StageReader {
     const { header } = member.instance;
     const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
     const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: this.#leadsToTransport }) };
-    dispatch(this.#l, progress.selectors ?? [], [stop], () => this.#done(progress));
+    dispatch(this.#l, progress.selectors ?? [], [stop], this.#edge(progress));
   }
 
   /** The loop over extension headers: up to the header's `depth` of them, in any order. */
@@ -346,25 +345,27 @@ class StageReader {
 
   /** Ends the stage with what was found. */
   #done(progress: Progress): void {
-    const l = this.#l;
+    const { target, args } = this.#edge(progress);
+    this.#l.builder.jump(target, args);
+  }
+
+  /** The edge to the stage's end, from anywhere in it. */
+  #edge(progress: Progress): Edge {
+    const { zero, one, none, nowhere } = this.#shared;
     const args: ValueId[] = [];
     for (const instance of this.#instances) {
       const pointer = progress.found.get(instance);
       const extension = progress.extensions.get(instance);
-      if (pointer !== undefined) args.push(l.i32(1), pointer);
+      if (pointer !== undefined) args.push(one, pointer);
       else if (extension !== undefined) args.push(extension.present, extension.pointer);
-      else args.push(l.i32(0), l.builder.undef("pkt"));
+      else args.push(zero, nowhere);
     }
-    for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? l.i32(NO_SELECTOR));
-    args.push(progress.payload ?? l.builder.undef("pkt"));
-    if (this.#asksLast) args.push(l.i32(progress.last));
-    if (l.plan.usesOpaque) args.push(l.i32(progress.stuck ? 1 : 0));
-    l.builder.jump(this.#join.id, args);
+    for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? none);
+    args.push(progress.payload ?? nowhere);
+    if (this.#asksLast) args.push(must(this.#numbers[progress.last], "a member's number"));
+    if (this.#l.plan.usesOpaque) args.push(progress.stuck ? one : zero);
+    return { target: this.#join.id, args };
   }
-}
-
-function edgeTo(target: BlockId): Edge {
-  return { target, args: [] };
 }
 
 /** A mask that leaves every distance up to it as it is, and that the verifier takes for a packet's offset (below MAX_PACKET_OFF). */

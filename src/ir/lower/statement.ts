@@ -8,7 +8,7 @@ import type { BlockId, ValueId } from "../ir.ts";
 import { parseFormat } from "../log-format.ts";
 import { bodiesOf, changedInstances } from "../presence.ts";
 import { lowerCondition, lowerInSet } from "./condition.ts";
-import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo } from "./evaluate.ts";
+import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo, settled } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
 import { readStages } from "./read-packet.ts";
@@ -167,6 +167,8 @@ function lowerIf(l: Lowering, statement: HStmt & { kind: "if" }, later: number):
   for (;;) {
     const [yes, no] = [l.block(), l.block()];
     l.builder.setOrigin(at.condition.span);
+    // Read once, before its parts go different ways, what the condition and what follows it need.
+    readStages(l, l.plan.stagesOfCondition(at.condition) & (stagesOfAll(l, at.then) | stagesOfAll(l, at.else) | later));
     const { whenTrue, whenFalse } = lowerCondition(l, at.condition, yes, no);
     list.push({ block: yes, env: whenTrue, body: at.then });
     const only = at.else[0];
@@ -182,8 +184,13 @@ function lowerIf(l: Lowering, statement: HStmt & { kind: "if" }, later: number):
   }
 }
 
+function stagesOfAll(l: Lowering, statements: readonly HStmt[]): number {
+  return statements.reduce((mask, statement) => mask | l.plan.stagesOf(statement), 0);
+}
+
 function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: number): boolean {
-  const { subject, arms } = statement;
+  const { arms } = statement;
+  const subject = settled(l, statement.subject);
   const list: Branch[] = arms.map((arm) => ({ block: l.block(), env: l.env, body: arm.body }));
   const otherwise = l.block();
   const blockOf = (i: number): BlockId => must(list[i], "an arm").block;
@@ -261,27 +268,30 @@ function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number
 
 // --------------------------------------------------------------------------------------------------------------- fields
 
-/** What hangs on a header whose selector or size has changed must be read anew; the headers up to it stay where they are. */
+/**
+ * What hangs on a header whose selector or size has changed must be read anew; the headers up to it stay where they are. Which
+ * extension headers come before a changed one isn't known, so of those only itself stays.
+ */
 function forget(l: Lowering, instance: Instance): void {
-  const changed = must(l.plan.stageOf.get(instance), "a planned header");
+  const changed = placeInPlan(l, instance);
+  const stays = (other: Instance): boolean => {
+    const place = placeInPlan(l, other);
+    if (other === instance || place.stage !== changed.stage) return place.stage <= changed.stage;
+    return place.member < changed.member || (place.member === changed.member && !other.header.extension);
+  };
   const pinned = new Map(l.pinned);
-  for (const [stage, result] of l.env) {
-    if (stage.id > changed.id) continue;
-    const order = stage.members.map((m) => m.instance);
-    for (const [other, found] of result.headers) {
-      const before = stage !== changed || order.indexOf(other) <= order.indexOf(instance);
-      if (before && !pinned.has(other)) pinned.set(other, found);
-    }
+  for (const result of l.env.values()) {
+    for (const [other, found] of result.headers) if (!pinned.has(other)) pinned.set(other, found);
   }
-  // A pinned header that came behind the changed one is no longer what it was.
-  for (const other of pinned.keys()) {
-    const stage = must(l.plan.stageOf.get(other), "a planned header");
-    const order = stage.members.map((m) => m.instance);
-    if (stage.id > changed.id || (stage === changed && order.indexOf(other) > order.indexOf(instance)))
-      pinned.delete(other);
-  }
-  l.pinned = pinned;
-  l.env = new Map([...l.env].filter(([stage]) => stage.id < changed.id));
+  l.pinned = new Map([...pinned].filter(([other]) => stays(other)));
+  l.env = new Map([...l.env].filter(([stage]) => stage.id < changed.stage));
+}
+
+/** The stage of a header and its member's number there; an extension header has its base's. */
+function placeInPlan(l: Lowering, instance: Instance): { readonly stage: number; readonly member: number } {
+  const stage = must(l.plan.stageOf.get(instance), "a planned header");
+  const member = stage.members.findIndex((m) => m.instance === instance || m.extensions.includes(instance.header));
+  return { stage: stage.id, member };
 }
 
 function setField(l: Lowering, instance: Instance, field: Field, value: HExpr): void {
@@ -336,7 +346,7 @@ function writePlace(l: Lowering, statement: HStmt & { kind: "store" | "add" }): 
   // The value first: looking an element up would end what it may read by.
   const atomic = statement.kind === "add";
   const amount = atomic ? lowerNumber(l, value) : null;
-  const bound = atomic ? value : bindFirst(l, value);
+  const bound = atomic ? value : settled(l, value);
   const after = l.block();
   const { base, offset } = placeAddress(l, place, after);
   if (amount === null) storeExpr(l, "shared", base, offset, bound);
@@ -363,14 +373,6 @@ function writePlace(l: Lowering, statement: HStmt & { kind: "store" | "add" }): 
   }
   builder.jump(after);
   l.goOn(after);
-}
-
-/** Evaluates a value now and gives an expression for what was found. */
-function bindFirst(l: Lowering, value: HExpr): HExpr {
-  if (value.kind === "const" || value.kind === "local") return value;
-  const local = { name: "value", type: value.type };
-  l.locals.set(local, lowerValue(l, value));
-  return { kind: "local", local, type: value.type, span: value.span };
 }
 
 // ------------------------------------------------------------------------------------------------------------------ log
