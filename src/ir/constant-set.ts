@@ -48,8 +48,8 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
   if (expr.kind === "setLiteral") {
     const all: ast.Expr[] = [];
     for (const element of expr.elements) {
-      // Constants in constants double as functions in functions do.
-      if (!ctx.unfold(element.span)) return null;
+      // Constants in constants double as functions in functions do; an element is little beside a statement.
+      if (!ctx.unfold(element.span, 0.1)) return null;
       for (const one of expand(ctx, scope, element) ?? []) all.push(one);
     }
     return all;

@@ -42,8 +42,11 @@ export const DECLARATION_WORDS: Readonly<Record<NamedDecl["kind"], string>> = {
   headerDecl: "a header",
 };
 
-/** What inlining and unrolling may make in all: statements, calls of expression functions, and the arguments put into them. */
-const MOST_UNFOLDED = 500_000;
+/**
+ * What a program may be made of once functions are inlined: statements, calls of expression functions, arguments put into them. The
+ * passes take some twenty seconds for that many; the verifier would give up long before on rules that don't share a field.
+ */
+const MOST_UNFOLDED = 50_000;
 
 /** The state of one compilation's front end. */
 export class Context {

@@ -301,10 +301,15 @@ export function badVerdict(span: Span, message: string, help: string): Diagnosti
 // --------------------------------------------------------------------------------------------------------------- limits
 
 export function tooMuchInlining(span: Span, limit: number): Diagnostic {
-  return errorAt(span, "X0602", `the program has over ${limit} statements and calls once functions are inlined`, {
-    label: "this one is too many",
-    help: "call functions in fewer places: one that calls another twice doubles it",
-  });
+  return errorAt(
+    span,
+    "X0602",
+    `the program has over ${limit.toLocaleString("en-US")} statements once functions are inlined`,
+    {
+      label: "this one is too many",
+      help: "put values that differ into a set or map; a function that calls another twice doubles it",
+    },
+  );
 }
 
 export function tooMuchLooping(span: Span, turns: bigint): Diagnostic {

@@ -33,6 +33,14 @@ const LOADS: readonly (readonly [why: string, source: string])[] = [
     "header opt extends ipv6 135 { nexthdr : u8, hdrlen : u8, r : u8[6] size hdrlen * 8 + 8 next nexthdr }\nif tcp.dport == 80 then drop\nif opt.hdrlen == 3 then tx",
   ],
   ["a condition inside a value looks after its own headers", "if (tcp.dport == 80) as u8 == 0 then drop"],
+  [
+    "many rules on layer 4 aren't followed once for each way through IPv6's extension headers",
+    Array.from(
+      { length: 1200 },
+      (_, i) => `if ${["tcp.dport", "udp.dport", "ip.id", "tcp.sport"][i % 4]} == ${i * 7} then drop`,
+    ).join("\n"),
+  ],
+  ["the same for the turns of a loop", "for a in 0..899 { if tcp.dport == a then drop }"],
   ["loops in loops aren't unrolled one by one", "var x : u32\nfor a in 0..15 { for b in 0..15 { x = x + a * b } }"],
 ];
 

@@ -114,6 +114,20 @@ const MONSTERS: readonly (readonly [name: string, outcome: Outcome, text: () => 
     () => "header h on eth 0x9000, h 1 depth 16 { k : u8 next k }\nif h[15] then drop",
   ],
   ["2,000 maps", "object", () => `${many(2000, (i) => `set s${i} : u16[16]`)}\nif tcp.dport in s5 then drop`],
+  [
+    "100,000 rules",
+    "X0602",
+    () =>
+      many(
+        100_000,
+        (i) => `if ${["tcp.dport", "udp.dport", "ip.id", "tcp.sport", "ip.ttl"][i % 5]} == ${i % 256} then drop`,
+      ),
+  ],
+  [
+    "2,000 rules on four fields",
+    "object",
+    () => many(2000, (i) => `if ${["tcp.dport", "udp.dport", "ip.id", "tcp.sport"][i % 4]} == ${i * 7} then drop`),
+  ],
   ["NUL bytes", "X0101", () => "if tcp\0 then drop\0\0\0"],
   ["lines that end in CR LF", "object", () => "if tcp then drop\r\nif udp then tx\r\n"],
   ["a byte order mark", "object", () => "\ufeffif tcp then drop"],
