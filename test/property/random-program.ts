@@ -161,7 +161,10 @@ export class ProgramMaker {
     const made: string[] = [];
     let facts: Facts | null = new Set(["eth"]);
     for (let i = 0; i < count && facts !== null; i++) {
-      const one: { readonly text: string; readonly after: Facts | null } = this.#statement(facts, this.#random.chance(25) ? 3 : 2);
+      const one: { readonly text: string; readonly after: Facts | null } = this.#statement(
+        facts,
+        this.#random.chance(25) ? 3 : 2,
+      );
       made.push(one.text);
       facts = one.after;
     }
