@@ -13,7 +13,6 @@ import {
   type IrFunction,
   type IrInsn,
   type IrType,
-  resultOf,
   type ValueId,
 } from "./ir.ts";
 
@@ -303,11 +302,10 @@ function makeValues(fn: IrFunction): Values {
       block[param.id] = b.id;
     }
     for (const insn of b.insns) {
-      const result = resultOf(insn);
-      if (result === null) continue;
-      type[result.id] = result.type;
-      def[result.id] = insn;
-      block[result.id] = b.id;
+      if (!("id" in insn)) continue;
+      type[insn.id] = insn.type;
+      def[insn.id] = insn;
+      block[insn.id] = b.id;
     }
   }
   return { type, def, block };

@@ -12,12 +12,11 @@ import {
   type Block,
   type BlockId,
   type Edge,
+  eachOperand,
+  eachTermValue,
   edgesOf,
   type IrInsn,
-  operandsOf,
-  resultOf,
   type Terminator,
-  termOperandsOf,
   type ValueId,
 } from "./ir.ts";
 
@@ -85,10 +84,9 @@ export function knownBytes(graph: Graph, values: Values): KnownBytes {
     if (insn.op === "call" && changesPacket(insn.helper)) {
       for (const root of facts.keys()) if (values.type[root] === "pkt") facts.set(root, 0);
     }
-    const result = resultOf(insn);
-    if (result === null || insn.op === "undef" || insn.op === "offset") return;
+    if (!("id" in insn) || insn.op === "undef" || insn.op === "offset") return;
     // A pointer that is a "maybe" plus a variable stays as null as its base was when it was made.
-    if (isTracked(result.id)) facts.set(result.id, 0);
+    if (isTracked(insn.id)) facts.set(insn.id, 0);
   };
   const live = liveRoots(graph, values, places, isTracked);
   const entry: Facts[] = Array.from({ length: graph.fn.nextBlock }, () => new Map());
@@ -171,9 +169,8 @@ function liveRoots(graph: Graph, values: Values, places: Places, isTracked: (roo
       if (list === undefined) uses.set(root, [id]);
       else if (list.at(-1) !== id) list.push(id);
     };
-    for (const insn of block.insns) operandsOf(insn).forEach(use);
-    termOperandsOf(block.term).forEach(use);
-    for (const edge of edgesOf(block.term)) edge.args.forEach(use);
+    for (const insn of block.insns) eachOperand(insn, use);
+    eachTermValue(block.term, use);
   }
   const live: ValueId[][] = Array.from({ length: graph.fn.nextBlock }, () => []);
   const stamp = new Int32Array(graph.fn.nextBlock).fill(-1);

@@ -12,7 +12,10 @@ import { packetNeeds } from "./needs.ts";
 const MAX_PACKET_BYTES = 0xffff;
 
 /** Raises guards, then drops those that are proven. */
-export const guards: Pass = (fn) => dropProven(raiseGuards(fn));
+export const guards: Pass = (fn) => {
+  const has = fn.blocks.some(({ term }) => term.op === "packetGuard" || term.op === "nullGuard");
+  return has ? dropProven(raiseGuards(fn)) : fn;
+};
 
 function raiseGuards(fn: IrFunction): IrFunction {
   const graph = graphOf(fn);

@@ -8,16 +8,16 @@ import {
   type Block,
   type BlockId,
   type Edge,
+  eachOperand,
+  eachTermValue,
   edgesOf,
   type IrFunction,
   type IrInsn,
   type IrType,
   mapOperands,
   mapTerm,
-  operandsOf,
   type Param,
   resultOf,
-  termOperandsOf,
   type ValueId,
 } from "../ir.ts";
 import { isDefinition, keepReachable } from "./edit.ts";
@@ -28,11 +28,13 @@ export function repairSsa(broken: IrFunction): IrFunction {
   const fn = keepReachable(broken, graph);
   const types = new Map<ValueId, IrType>();
   const count = new Int32Array(fn.nextValue);
+  const see = ({ id, type }: Param): void => {
+    count[id] = (count[id] as number) + 1;
+    if (count[id] === 2) types.set(id, type);
+  };
   for (const block of fn.blocks) {
-    for (const { id, type } of definitions(block)) {
-      count[id] = (count[id] as number) + 1;
-      if (count[id] === 2) types.set(id, type);
-    }
+    block.params.forEach(see);
+    for (const insn of block.insns) if ("id" in insn) see(insn);
   }
   if (types.size === 0) return fn;
   let nextValue = fn.nextValue;
@@ -124,11 +126,9 @@ function usesBeforeDefinition(block: Block, types: ReadonlyMap<ValueId, IrType>)
     if (types.has(v) && !defined.has(v)) uses.add(v);
   };
   for (const insn of block.insns) {
-    operandsOf(insn).forEach(use);
-    const result = resultOf(insn);
-    if (result !== null) defined.add(result.id);
+    eachOperand(insn, use);
+    if ("id" in insn) defined.add(insn.id);
   }
-  termOperandsOf(block.term).forEach(use);
-  for (const e of edgesOf(block.term)) e.args.forEach(use);
+  eachTermValue(block.term, use);
   return uses;
 }
