@@ -178,14 +178,15 @@ function assignField(
     value.type.kind === "bool" && field.bitWidth === 1
       ? ({ kind: "cast", value, type: field.type, span: value.span } as const)
       : value;
-  const converted = convert(ctx, widened, field.type);
-  if (converted.kind === "error") return [];
   const most = (1n << BigInt(field.bitWidth)) - 1n;
-  if (field.bitWidth <= 64 && maxOf(converted) > most) {
-    const known = converted.kind === "const" ? converted.value : null;
+  const narrow = field.type.kind === "int" && field.bitWidth < field.type.bits;
+  if (narrow && widened.kind !== "error" && widened.type.kind !== "bool" && maxOf(widened) > most) {
+    const known = widened.kind === "const" ? widened.value : null;
     ctx.diagnostics.add(messages.doesNotFitField(statement.value.span, known, field.name, field.bitWidth));
     return [];
   }
+  const converted = convert(ctx, widened, field.type);
+  if (converted.kind === "error") return [];
   return [{ kind: "setField", instance, field, value: converted, span }];
 }
 
