@@ -43,7 +43,8 @@ const LEVELS: Readonly<Record<OptimisationLevel, readonly Group[]>> = {
   2: [
     { rounds: 8, steps: simplify },
     { rounds: 1, steps: [step("renumber", renumber)] },
-    { rounds: 4, steps: [step("guards", guards), ...simplify] },
+    // Merged guards leave tests decided and blocks empty, but nothing to fold or to number anew.
+    { rounds: 4, steps: [step("guards", guards), step("thread", thread), ...tidy] },
     { rounds: 1, steps: [step("switches", switches), step("fold", fold), step("cse", cse), ...tidy] },
     { rounds: 1, steps: [step("renumber", renumber)] },
   ],
