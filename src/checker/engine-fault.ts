@@ -1,0 +1,54 @@
+// Faults of everything that is neither a memory access nor a call of a helper, as data: encodings, structure, arithmetic,
+// branches, calls between functions, limits. Made by the engine's files, worded in messages.ts.
+
+import type { RegValue } from "./state.ts";
+
+/** A refusal by the engine. */
+export type EngineFault =
+  /** The register was never written on this path. */
+  | { readonly kind: "unsetRegister"; readonly register: number }
+  /** r10 may not be written. */
+  | { readonly kind: "framePointerWrite" }
+  | { readonly kind: "badRegister"; readonly register: number }
+  /** An opcode or a field's value that means nothing. `field` names the field. */
+  | { readonly kind: "encoding"; readonly field: string; readonly value: number }
+  | { readonly kind: "divisionByZero" }
+  | { readonly kind: "shiftTooFar"; readonly amount: number; readonly bits: number }
+  /** Structure: see structure.ts. */
+  | { readonly kind: "jumpOutside"; readonly target: number }
+  | { readonly kind: "jumpIntoWideLoad"; readonly target: number }
+  | { readonly kind: "unreachable" }
+  | { readonly kind: "fallsThrough"; readonly functionStart: number }
+  | { readonly kind: "tooManyFunctions"; readonly count: number }
+  | { readonly kind: "tooLong"; readonly slots: number }
+  | { readonly kind: "empty" }
+  | { readonly kind: "tooManyMaps"; readonly count: number }
+  /** Calls. */
+  | { readonly kind: "callTooDeep"; readonly depth: number }
+  | { readonly kind: "recursion" }
+  | { readonly kind: "stackTooDeep"; readonly bytes: number; readonly limit: number; readonly tailCall: boolean }
+  | { readonly kind: "argument"; readonly register: number; readonly value: RegValue; readonly wants: string }
+  | { readonly kind: "result"; readonly value: RegValue; readonly wants: string }
+  /** Arithmetic on pointers. */
+  | {
+      readonly kind: "pointerArithmetic";
+      readonly register: number;
+      readonly value: RegValue;
+      readonly why:
+        | "thirtyTwoBits"
+        | "mayBeNull"
+        | "kind"
+        | "operation"
+        | "subtractFromScalar"
+        | "subtractVariable"
+        | "unbounded"
+        | "tooFar"
+        | "twoPointers";
+    }
+  | { readonly kind: "pointerComparison"; readonly register: number; readonly value: RegValue }
+  | { readonly kind: "pointerLeak"; readonly register: number }
+  /** Limits. */
+  | { readonly kind: "tooComplex"; readonly processed: number }
+  | { readonly kind: "tooManyBranches"; readonly pending: number }
+  | { readonly kind: "endlessLoop"; readonly at: number }
+  | { readonly kind: "pendingReleased" };
