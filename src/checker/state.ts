@@ -35,7 +35,7 @@ export interface ScalarValue {
  * - `packet`, `packetMeta`, `packetEnd`: data, data_meta, data_end
  * - `mapHandle`: the map itself; `mapValue`: a value of it, `mapKey`: a key (for_each callbacks)
  * - `memory`: `bytes` bytes (a ring buffer's record, a dynptr slice, a global function's argument)
- * - `socket`, `sockCommon`, `tcpSock`: sockets; `object`: any other kernel object, by its BTF name `type`
+ * - `socket`, `sockCommon`, `tcpSock`, `xdpSock`: sockets; `object`: any other kernel object, by its BTF name `type`
  * - `function`: a function of the program
  * - `dynptr`: a dynptr handed to a callback
  */
@@ -52,6 +52,7 @@ export type PointerKind =
   | "socket"
   | "sockCommon"
   | "tcpSock"
+  | "xdpSock"
   | "object"
   | "function"
   | "dynptr";
