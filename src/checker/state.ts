@@ -135,10 +135,10 @@ export const stackByte = {
 export type StackByte = (typeof stackByte)[keyof typeof stackByte];
 
 /**
- * Eight bytes of stack. `bytes` has the kind of byte i (byte 0 at the lowest address) in bits 4i to 4i+3, as a signed 32-bit
- * number. `value` is the spilled register when byte 7 is `spill`: all eight bytes are then `spill`, or only the upper ones in
- * memory order (`spill` at 4…7 with others at 0…3 is a 4-byte spill of a scalar at the upper half; see the kernel's
- * is_spilled_reg). For dynptrs and iterators it describes them in `object`. Else it is `unset`.
+ * Eight bytes of stack. `bytes` has the kind of byte i in bits 4i to 4i+3, as a signed 32-bit number; byte 0 is the one at the
+ * highest address and byte 7 that at the lowest (slot s, byte i: r10 - 8s - 1 - i), so a store of 4 bytes at r10 - 8 writes
+ * bytes 7 to 4. `value` is the spilled register when byte 7 is `spill`: then all eight are, or for a narrower scalar only the
+ * upper ones by number. For dynptrs and iterators `object` describes them. Else `value` is `unset` and `object` null.
  */
 export interface StackSlot {
   readonly bytes: number;
