@@ -19,6 +19,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ir: ["base", "bpf", "parser/ast.ts"],
   codegen: ["base", "bpf", "ir"],
   elfwriter: ["base", "bpf"],
+  vm: ["base", "bpf"],
   // The list of passes, and the imports between files that come before them.
   "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter"],
   // What the package carries: read from the folders beside src/ when run from source; the build puts the texts themselves in its place.
