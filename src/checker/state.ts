@@ -115,9 +115,9 @@ export interface PointerValue {
 }
 
 /** Range of a packetEnd-compared pointer known to be at or beyond the end: `pkt > end` and `pkt >= end`. */
-export const rangeBeyondEnd = -1;
+export const rangeBeyondEnd = -2;
 /** As above where pkt may also be equal to the end. */
-export const rangeAtEnd = -2;
+export const rangeAtEnd = -1;
 
 /** What one byte of the stack holds; four bits each in `StackSlot.bytes`. */
 export const stackByte = {
