@@ -32,7 +32,7 @@ const U32_MAX = 0xffff_ffff;
 
 let nextSerial = 0;
 
-/** An abstract 64-bit number. Made by `constant`, `fromUnsignedWidth`, `sealed` and the operations; never changed. */
+/** An abstract 64-bit number. Made by `constant`, `fromUnsignedWidth`, `bounded` and the operations; never changed. */
 export class Scalar implements ScalarFields {
   readonly value: bigint;
   readonly mask: bigint;
@@ -94,9 +94,25 @@ function madeConstant(value: bigint): Scalar {
   });
 }
 
+const KEPT = 1024;
+const keptConstants: (Scalar | undefined)[] = new Array(KEPT).fill(undefined);
+
 /** The number `value`, signed or unsigned: only its 64 low bits count. */
 export function constant(value: bigint): Scalar {
-  return madeConstant(value);
+  const slot = Number(BigInt.asUintN(10, value ^ (value >> 10n) ^ (value >> 32n)));
+  const kept = keptConstants[slot];
+  if (kept !== undefined && kept.value === BigInt.asUintN(64, value)) return kept;
+  const made = madeConstant(value);
+  keptConstants[slot] = made;
+  return made;
+}
+
+const SMALLEST_KEPT = -64;
+const smallConstants = Array.from({ length: 1024 }, (_, index) => constant(BigInt(index + SMALLEST_KEPT)));
+
+/** The number `imm`, a 32-bit immediate (-2^31 to 2^31 - 1), sign-extended to 64 bits. */
+export function immediate(imm: number): Scalar {
+  return smallConstants[imm - SMALLEST_KEPT] ?? constant(BigInt(imm));
 }
 
 function unsignedBelow(bits: 8 | 16 | 32): Scalar {
@@ -136,6 +152,21 @@ export function isConst(s: Scalar): boolean {
 /** The only possible number, unsigned (0 to 2^64 - 1), or null when there are several; `BigInt.asIntN(64, …)` for signed. */
 export function constValue(s: Scalar): bigint | null {
   return s.mask === 0n ? s.value : null;
+}
+
+/** True when nothing about `s` contradicts that it's a single number; false for a number on a way that can't be taken. */
+export function isExact(s: Scalar): boolean {
+  return s.mask === 0n && s.umin === s.umax && s.smin === s.smax && s.u32min === s.u32max && s.s32min === s.s32max;
+}
+
+/** True when only one number is possible for the low 32 bits. */
+export function isConst32(s: Scalar): boolean {
+  return (s.mask & 0xffff_ffffn) === 0n;
+}
+
+/** The number of low bits that hold every number possible, 0 to 64: 8 for a byte. */
+export function bitWidth(s: Scalar): number {
+  return s.umax === 0n ? 0 : s.umax.toString(2).length;
 }
 
 /** True when the two say the same, bound for bound. */

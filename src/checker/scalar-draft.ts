@@ -1,0 +1,298 @@
+// The working form of an abstract number: an operation loads a scalar into a draft, changes fields, lets the fields inform each
+// other (`syncDraft`) and seals it into a scalar again. Drafts are reused, so an operation allocates its result and little else.
+// Below arithmetic and branches, above scalar.ts and tnum.ts. Knows no operation.
+// Source: Linux kernel/bpf/verifier.c (reg_bounds_sync, __reg*_deduce_bounds, reg_bounds_sanity_check, 6.18).
+
+import { Scalar, type ScalarFields, unknown } from "./scalar.ts";
+import { ALL_BITS, LOW_HALF, s64, type Tnum, tnumIntersect, tnumLow, tnumRange, tnumWithLow32, u64 } from "./tnum.ts";
+
+const S64_MIN = -(1n << 63n);
+const S64_MAX = (1n << 63n) - 1n;
+const SIGN_BIT = 1n << 63n;
+const U32_MAX = 0xffff_ffff;
+const S32_MIN = -0x8000_0000;
+const S32_MAX = 0x7fff_ffff;
+
+/** The fields of a scalar, to be changed. Between operations a draft holds rubbish. */
+export class Draft implements ScalarFields {
+  value = 0n;
+  mask = ALL_BITS;
+  umin = 0n;
+  umax = ALL_BITS;
+  smin = S64_MIN;
+  smax = S64_MAX;
+  u32min = 0;
+  u32max = U32_MAX;
+  s32min = S32_MIN;
+  s32max = S32_MAX;
+}
+
+/** Copies `from` into `d`. */
+export function loadDraft(d: Draft, from: ScalarFields): void {
+  d.value = from.value;
+  d.mask = from.mask;
+  d.umin = from.umin;
+  d.umax = from.umax;
+  d.smin = from.smin;
+  d.smax = from.smax;
+  d.u32min = from.u32min;
+  d.u32max = from.u32max;
+  d.s32min = from.s32min;
+  d.s32max = from.s32max;
+}
+
+/** Sets the known bits. */
+export function setBits(d: Draft, bits: Tnum): void {
+  d.value = bits.value;
+  d.mask = bits.mask;
+}
+
+/** Forgets the ranges of all 64 bits. */
+export function forget64(d: Draft): void {
+  d.umin = 0n;
+  d.umax = ALL_BITS;
+  d.smin = S64_MIN;
+  d.smax = S64_MAX;
+}
+
+/** Forgets the ranges of the low half. */
+export function forget32(d: Draft): void {
+  d.u32min = 0;
+  d.u32max = U32_MAX;
+  d.s32min = S32_MIN;
+  d.s32max = S32_MAX;
+}
+
+/** Makes the low half of `d` the number `low` (0 to 2^32 - 1); ranges of the whole stay. */
+export function setLow32(d: Draft, low: number): void {
+  setBits(d, tnumWithLow32(d, { value: BigInt(low), mask: 0n }));
+  d.u32min = low;
+  d.u32max = low;
+  d.s32min = low | 0;
+  d.s32max = low | 0;
+}
+
+/** Makes `d` the number `value` (0 to 2^64 - 1). */
+export function setConst(d: Draft, value: bigint): void {
+  const low = Number(value & LOW_HALF);
+  d.value = value;
+  d.mask = 0n;
+  d.umin = value;
+  d.umax = value;
+  d.smin = s64(value);
+  d.smax = d.smin;
+  d.u32min = low;
+  d.u32max = low;
+  d.s32min = low | 0;
+  d.s32max = low | 0;
+}
+
+function raiseU64(d: Draft, min: bigint, max: bigint): void {
+  if (min > d.umin) d.umin = min;
+  if (max < d.umax) d.umax = max;
+}
+
+function raiseS64(d: Draft, min: bigint, max: bigint): void {
+  if (min > d.smin) d.smin = min;
+  if (max < d.smax) d.smax = max;
+}
+
+function raiseU32(d: Draft, min: number, max: number): void {
+  if (min > d.u32min) d.u32min = min;
+  if (max < d.u32max) d.u32max = max;
+}
+
+function raiseS32(d: Draft, min: number, max: number): void {
+  if (min > d.s32min) d.s32min = min;
+  if (max < d.s32max) d.s32max = max;
+}
+
+/** Ranges of the low half from its known bits. */
+export function boundLow32ByBits(d: Draft): void {
+  const value = Number(d.value & LOW_HALF) | 0;
+  const mask = Number(d.mask & LOW_HALF) | 0;
+  raiseS32(d, value | (mask & S32_MIN), value | (mask & S32_MAX));
+  raiseU32(d, value >>> 0, (value | mask) >>> 0);
+}
+
+/** Ranges of the whole and of its low half from the known bits. */
+export function boundByBits(d: Draft): void {
+  boundLow32ByBits(d);
+  raiseS64(d, s64(d.value | (d.mask & SIGN_BIT)), s64(d.value | (d.mask & ~SIGN_BIT)));
+  raiseU64(d, d.value, d.value | d.mask);
+}
+
+/** Ranges of the low half from the low halves of a range's ends (signed), whose upper halves lie `steps` apart. */
+function lowFromWhole(d: Draft, min: number, max: number, steps: 0 | 1): void {
+  if (steps === 0) {
+    if (min >>> 0 <= max >>> 0) raiseU32(d, min >>> 0, max >>> 0);
+    if (min <= max) raiseS32(d, min, max);
+  } else if (min < 0 && max >= 0) {
+    raiseS32(d, min, max);
+  }
+}
+
+/** How many steps lie between the upper halves of `min` and `max`, when it's none or one (modulo 2^32). */
+function highSteps(min: bigint, max: bigint): 0 | 1 | null {
+  const steps = BigInt.asUintN(32, (max >> 32n) - (min >> 32n));
+  return steps === 0n ? 0 : steps === 1n ? 1 : null;
+}
+
+function deduceLow32(d: Draft): void {
+  const unsignedSteps = highSteps(d.umin, d.umax);
+  if (unsignedSteps !== null) {
+    const min = Number(BigInt.asIntN(32, d.umin));
+    const max = Number(BigInt.asIntN(32, d.umax));
+    // Without asking whether the ends are in order: in a contradiction, the bits learn from it.
+    if (unsignedSteps === 0) raiseU32(d, min >>> 0, max >>> 0);
+    lowFromWhole(d, min, max, unsignedSteps);
+  }
+  const signedSteps = highSteps(d.smin, d.smax);
+  if (signedSteps !== null) {
+    lowFromWhole(d, Number(BigInt.asIntN(32, d.smin)), Number(BigInt.asIntN(32, d.smax)), signedSteps);
+  }
+  if ((d.u32min | 0) <= (d.u32max | 0)) raiseS32(d, d.u32min | 0, d.u32max | 0);
+  const low = d.s32min >>> 0;
+  const high = d.s32max >>> 0;
+  if (low <= high) {
+    raiseU32(d, low, high);
+  } else if (d.u32max < low) {
+    // The signed range wraps around in the unsigned world; only its part from zero up meets the unsigned range.
+    d.s32min = d.u32min | 0;
+    if (high < d.u32max) d.u32max = high;
+  } else if (high < d.u32min) {
+    d.s32max = d.u32max | 0;
+    if (low > d.u32min) d.u32min = low;
+  }
+}
+
+function deduceWhole(d: Draft): void {
+  const signedMin = s64(d.umin);
+  const signedMax = s64(d.umax);
+  if (signedMin <= signedMax) raiseS64(d, signedMin, signedMax);
+  const low = u64(d.smin);
+  const high = u64(d.smax);
+  if (low <= high) {
+    raiseU64(d, low, high);
+  } else if (d.umax < low) {
+    d.smin = s64(d.umin);
+    if (high < d.umax) d.umax = high;
+  } else if (high < d.umin) {
+    d.smax = s64(d.umax);
+    if (low > d.umin) d.umin = low;
+  }
+}
+
+/** Ranges of the whole from those of its low half, put under the upper halves of the present limits. */
+function deduceWholeFromLow32(d: Draft): void {
+  const low = BigInt(d.u32min);
+  const high = BigInt(d.u32max);
+  raiseU64(d, (d.umin & ~LOW_HALF) | low, (d.umax & ~LOW_HALF) | high);
+  raiseS64(d, (d.smin & ~LOW_HALF) | low, (d.smax & ~LOW_HALF) | high);
+  if (d.s32min >>> 0 <= d.s32max >>> 0) {
+    const signedLow = BigInt(d.s32min >>> 0);
+    const signedHigh = BigInt(d.s32max >>> 0);
+    raiseU64(d, (d.umin & ~LOW_HALF) | signedLow, (d.umax & ~LOW_HALF) | signedHigh);
+    raiseS64(d, (d.smin & ~LOW_HALF) | signedLow, (d.smax & ~LOW_HALF) | signedHigh);
+  }
+  // A sign-extended 32-bit number whose low half isn't negative is that half.
+  if (d.s32min >= 0 && d.smin >= BigInt(S32_MIN) && d.smax <= BigInt(S32_MAX)) {
+    d.smin = BigInt(d.s32min);
+    d.smax = BigInt(d.s32max);
+    d.umin = d.smin;
+    d.umax = u64(d.smax);
+    setBits(d, tnumIntersect(d, tnumRange(d.umin, d.umax)));
+  }
+}
+
+function bitsByBounds(d: Draft): void {
+  const whole = tnumIntersect(d, tnumRange(d.umin, d.umax));
+  const low = tnumIntersect(tnumLow(whole, 32), tnumRange(BigInt(d.u32min), BigInt(d.u32max)));
+  setBits(d, tnumWithLow32(whole, low));
+}
+
+const atRound = new Draft();
+
+function same(a: ScalarFields, b: ScalarFields): boolean {
+  return (
+    a.u32min === b.u32min &&
+    a.u32max === b.u32max &&
+    a.s32min === b.s32min &&
+    a.s32max === b.s32max &&
+    a.umin === b.umin &&
+    a.umax === b.umax &&
+    a.smin === b.smin &&
+    a.smax === b.smax &&
+    a.value === b.value &&
+    a.mask === b.mask
+  );
+}
+
+/** Lets bits and ranges inform each other, in the kernel's order and as often as it does (not until nothing changes). */
+export function syncDraft(d: Draft): void {
+  boundByBits(d);
+  for (let round = 0; round < 3; round++) {
+    loadDraft(atRound, d);
+    deduceLow32(d);
+    deduceWhole(d);
+    deduceWholeFromLow32(d);
+    if (same(atRound, d)) break;
+  }
+  bitsByBounds(d);
+  boundByBits(d);
+}
+
+function contradicts(d: Draft): boolean {
+  if (d.umin > d.umax || d.smin > d.smax || d.u32min > d.u32max || d.s32min > d.s32max) return true;
+  if (d.mask === 0n) {
+    const signed = s64(d.value);
+    if (d.umin !== d.value || d.umax !== d.value || d.smin !== signed || d.smax !== signed) return true;
+  }
+  if ((d.mask & LOW_HALF) === 0n) {
+    const low = Number(d.value & LOW_HALF);
+    const signed = low | 0;
+    if (d.u32min !== low || d.u32max !== low || d.s32min !== signed || d.s32max !== signed) return true;
+  }
+  return false;
+}
+
+/** Forgets all ranges of a draft that contradicts itself (a way that can't be taken); its bits stay. As the kernel does. */
+export function repairDraft(d: Draft): void {
+  if (!contradicts(d)) return;
+  forget64(d);
+  forget32(d);
+}
+
+const RECENT = 2048;
+const recent: (Scalar | undefined)[] = new Array(RECENT).fill(undefined);
+
+/**
+ * The scalar with the fields of `d`: `before` (what the draft was loaded from) or one of those made lately, if it says the
+ * same, so that equal ones are mostly the same object.
+ */
+export function sealDraft(d: Draft, before: Scalar = unknown): Scalar {
+  if (same(d, before)) return before;
+  if (same(d, unknown)) return unknown;
+  const hash =
+    Math.imul(d.u32max, 0x9e37_79b1) ^
+    Math.imul(d.u32min, 0x85eb_ca6b) ^
+    Math.imul(d.s32max + d.s32min, 0xc2b2_ae35) ^
+    Math.imul(Number(BigInt.asIntN(32, d.mask ^ (d.umax >> 32n))), 0x27d4_eb2f) ^
+    Number(BigInt.asIntN(32, d.value));
+  const slot = (hash ^ (hash >>> 15)) & (RECENT - 1);
+  const known = recent[slot];
+  if (known !== undefined && same(d, known)) return known;
+  const made = new Scalar(d);
+  recent[slot] = made;
+  return made;
+}
+
+const scratch = new Draft();
+
+/** The scalar of which the given fields are known and the rest follows (kernel: bounds set on an unknown register). */
+export function bounded(fields: Partial<ScalarFields>): Scalar {
+  loadDraft(scratch, { ...unknown, ...fields });
+  syncDraft(scratch);
+  repairDraft(scratch);
+  return sealDraft(scratch);
+}
