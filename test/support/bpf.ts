@@ -357,6 +357,8 @@ export function loadProgram(options: {
   license?: string;
   attach?: keyof typeof EXPECTED_ATTACH;
   multiBuffer?: boolean;
+  /** What the verifier logs: 1 (default) the path that fails, 2 every path with the registers, 4 numbers only. */
+  logLevel?: 1 | 2 | 4;
 }): KernelProgram & { readonly log: string } {
   const name = options.name ?? "test_program";
   const insns = allocate(options.insns.length);
@@ -370,7 +372,7 @@ export function loadProgram(options: {
   view.setUint32(4, options.insns.length / 8, true);
   view.setBigUint64(8, insns.address, true);
   view.setBigUint64(16, license.address, true);
-  view.setUint32(24, 1, true);
+  view.setUint32(24, options.logLevel ?? 1, true);
   view.setUint32(28, log.bytes.length, true);
   view.setBigUint64(32, log.address, true);
   view.setUint32(44, options.multiBuffer === true ? 1 << 5 : 0, true);
