@@ -28,6 +28,14 @@ export type FaultKind =
   | "callDepth"
   | "budget";
 
+/** A part of a run's path in which one program ran: tail calls begin another. */
+export interface PathStretch {
+  /** The name of the program (the image). */
+  readonly program: string;
+  /** The slots executed, in order, from the start of that image's code. */
+  readonly slots: Uint32Array;
+}
+
 /** A run that can't go on. Memory and helpers throw it with kind and message; `Machine.run` adds the place before it leaves. */
 export class MachineFault extends Error {
   override readonly name = "MachineFault";
@@ -42,8 +50,8 @@ export class MachineFault extends Error {
   line: ImageLine | null = null;
   /** Instructions executed, the faulty one included; 0 while unknown. */
   steps = 0;
-  /** The slots executed, where the run was asked for its path; else null. */
-  path: Uint32Array | null = null;
+  /** The path to the fault, where the run was asked for it; else null. */
+  path: readonly PathStretch[] | null = null;
 
   constructor(kind: FaultKind, reason: string) {
     super(reason);

@@ -1,0 +1,219 @@
+// The machine as others use it: programs and maps in, packets through, verdicts out; or bare bytecode on a buffer. Ties the core
+// together: prepares and links the images, chooses the executor, sets up each run. Knows no kinds of maps and no helpers by
+// name: those come in through the options (`standard.ts` has the full set).
+
+import { InternalError } from "../base/assert.ts";
+import type { ImageMap, ProgramImage } from "../bpf/image.ts";
+import type { VerdictName } from "../bpf/verdicts.ts";
+import { verdictByNumber } from "../bpf/verdicts.ts";
+import { CompiledExecutor, canCompile } from "./compile.ts";
+import type { LoadedProgram, StepObserver } from "./core.ts";
+import { Core } from "./core.ts";
+import type { PathStretch } from "./fault.ts";
+import type { HelperTable, KfuncTable, TailTarget } from "./helper-call.ts";
+import { Interpreter } from "./interpret.ts";
+import { wideAddresses } from "./link.ts";
+import type { VmMap } from "./map.ts";
+import { originLo, Region } from "./memory.ts";
+import { Packet } from "./packet.ts";
+import { prepare } from "./program.ts";
+import type { Clock, Redirect } from "./surroundings.ts";
+
+/** What a machine is made with; all of it optional. */
+export interface MachineOptions {
+  /** `compiled` makes JavaScript of the program and falls back to the interpreter where making code is forbidden. Default compiled. */
+  readonly executor?: "compiled" | "interpreter";
+  /** The most instructions of a run, 1 to 2^31 - 1; more is a fault. Default 50 million. */
+  readonly budget?: number;
+  /** How often may_goto goes on in one frame before it jumps. Default 8,388,608, the kernel's BPF_MAX_LOOPS. */
+  readonly mayGotoLimit?: number;
+  /** The CPU that programs run on, from 0. Default 0. */
+  readonly cpu?: number;
+  /** How many CPUs there are. Default 1. */
+  readonly cpus?: number;
+  /** Where the pseudo-random numbers begin. Default 0. */
+  readonly seed?: number;
+  /** The time at the start; `machine.clock` can be moved later. Default 0 everywhere. */
+  readonly clock?: Partial<Clock>;
+  /** Makes the maps. Without it a program that uses maps can't be loaded. */
+  readonly createMap?: (image: ImageMap) => VmMap;
+  readonly helpers?: HelperTable;
+  readonly kfuncs?: KfuncTable;
+}
+
+/** What a packet comes with. */
+export interface RunOptions {
+  /** The program's name; default the first image. */
+  readonly program?: string;
+  readonly ingressIfindex?: number;
+  readonly rxQueueIndex?: number;
+  /** Readable in programs of devmap entries only: where null, reading it is a fault. Default null. */
+  readonly egressIfindex?: number | null;
+  /** Metadata before the packet. Default none. */
+  readonly meta?: Uint8Array;
+  /** Whether to record the path. Default false. */
+  readonly path?: boolean;
+  /** Called before each instruction; the interpreter runs then, whatever the machine's executor is. */
+  readonly observe?: StepObserver;
+}
+
+/** What a run gave. */
+export interface RunResult {
+  /** The verdict as the kernel takes it: by the low 32 bits of r0, XDP_ABORTED for unknown numbers. */
+  readonly verdict: VerdictName;
+  /** r0, unsigned. */
+  readonly r0: bigint;
+  /** The packet after the run, from its head to its tail as they are then: a copy. */
+  readonly packet: Uint8Array;
+  /** The metadata before it: a copy. */
+  readonly meta: Uint8Array;
+  /** Where it goes, when the verdict is XDP_REDIRECT and a helper said where; else null. */
+  readonly redirect: Redirect | null;
+  /** Lines of trace_printk. */
+  readonly trace: readonly string[];
+  /** Instructions executed. */
+  readonly steps: number;
+  /** The slots executed, in order, in stretches of one program each, when asked for; else null. */
+  readonly path: readonly PathStretch[] | null;
+}
+
+/** Longer programs are interpreted: the engine wouldn't optimise them, and their source would take hundreds of megabytes. */
+const mostCompiledSlots = 200_000;
+const defaultBudget = 50_000_000;
+const kernelMayGotoLimit = 8 * 1024 * 1024;
+
+/** Programs with their maps, ready to run packets. State between runs is that of the maps, the clock and the random numbers. */
+export class Machine {
+  readonly clock: Clock;
+  /** The maps by name. Images that use a map of the same name share it. */
+  readonly maps: ReadonlyMap<string, VmMap>;
+  readonly #core: Core;
+  readonly #packet = new Packet();
+  readonly #budget: number;
+  readonly #contextHi: number;
+  readonly #programs: LoadedProgram[] = [];
+
+  /** Loads the images. Throws InternalError when one uses maps and no `createMap` is given. */
+  constructor(images: ProgramImage | readonly ProgramImage[], options: MachineOptions = {}) {
+    const list = "code" in images ? [images] : images;
+    this.clock = { monotonicNs: 0n, bootNs: 0n, taiNs: 0n, ...options.clock };
+    this.#budget = options.budget ?? defaultBudget;
+    const core = new Core({
+      helpers: options.helpers ?? new Map(),
+      kfuncs: options.kfuncs ?? new Map(),
+      cpu: options.cpu ?? 0,
+      cpus: options.cpus ?? 1,
+      clock: this.clock,
+      seed: options.seed ?? 0,
+      mayGotoLimit: options.mayGotoLimit ?? kernelMayGotoLimit,
+    });
+    this.#core = core;
+    const context = new Region("context", "the context", new Uint8Array(0));
+    this.#contextHi = core.memory.addPermanent(context);
+    const maps = new Map<string, VmMap>();
+    const compiled = options.executor !== "interpreter" && canCompile();
+    for (const image of list) {
+      const own = image.maps.map((map) => mapNamed(map, maps, options));
+      this.#programs.push(load(core, image, own, compiled));
+    }
+    this.maps = maps;
+  }
+
+  /** The program called `name`, for an entry of a prog_array; null when there is none. */
+  program(name: string): TailTarget | null {
+    return this.#programs.find((loaded) => loaded.name === name) ?? null;
+  }
+
+  /** Sets where the pseudo-random numbers go on. */
+  reseed(seed: number): void {
+    this.#core.reseed(seed);
+  }
+
+  /** Runs a program on a packet. Throws MachineFault when the program does what it may not. */
+  run(packet: Uint8Array, options: RunOptions = {}): RunResult {
+    const core = this.#core;
+    const place = this.#packet;
+    core.memory.beginRun();
+    place.place(packet, options.meta ?? null);
+    place.ingressIfindex = options.ingressIfindex ?? 0;
+    place.rxQueueIndex = options.rxQueueIndex ?? 0;
+    place.egressIfindex = options.egressIfindex ?? null;
+    core.context = place;
+    core.memory.context = place;
+    core.words.fill(0);
+    core.words[2] = originLo;
+    core.words[3] = this.#contextHi;
+    this.#start(options);
+    const { words } = core;
+    const r0 = words[0] ?? 0;
+    const verdict = verdictByNumber(r0 >>> 0) ?? "XDP_ABORTED";
+    return {
+      verdict,
+      r0: (BigInt((words[1] ?? 0) >>> 0) << 32n) | BigInt(r0 >>> 0),
+      packet: place.copy(),
+      meta: place.copyMeta(),
+      redirect: verdict === "XDP_REDIRECT" ? core.redirect : null,
+      trace: core.traced,
+      steps: core.steps,
+      path: core.pathTaken(core.steps),
+    };
+  }
+
+  /**
+   * Runs a program on a buffer instead of a packet: r1 is its address and r2 its length. The program reads and writes `memory`
+   * itself. Gives r0, unsigned. Throws MachineFault.
+   */
+  runOn(memory: Uint8Array, options: Pick<RunOptions, "program" | "path" | "observe"> = {}): bigint {
+    const core = this.#core;
+    core.memory.beginRun();
+    core.context = null;
+    core.memory.context = null;
+    core.words.fill(0);
+    core.words[2] = originLo;
+    core.words[3] = core.memory.addressOf(new Region("buffer", "the memory given", memory));
+    core.words[4] = memory.length;
+    this.#start(options);
+    return (BigInt((core.words[1] ?? 0) >>> 0) << 32n) | BigInt((core.words[0] ?? 0) >>> 0);
+  }
+
+  /** The region an address of the last run lies in, for those who look at registers. */
+  regionAt(address: bigint): Region {
+    return this.#core.memory.regionAt(Number(BigInt.asIntN(32, address >> 32n)));
+  }
+
+  #start(options: Pick<RunOptions, "program" | "path" | "observe">): void {
+    const core = this.#core;
+    const loaded =
+      options.program === undefined ? this.#programs[0] : this.#programs.find(({ name }) => name === options.program);
+    if (loaded === undefined) throw new InternalError(`no program ${options.program ?? ""} in the machine`);
+    core.observer = options.observe ?? null;
+    core.start(loaded, this.#budget, options.path === true);
+  }
+}
+
+function mapNamed(image: ImageMap, maps: Map<string, VmMap>, { createMap }: MachineOptions): VmMap {
+  const known = maps.get(image.name);
+  if (known !== undefined) return known;
+  if (createMap === undefined) throw new InternalError(`nothing makes map ${image.name}`);
+  const map = createMap(image);
+  maps.set(image.name, map);
+  return map;
+}
+
+function load(core: Core, image: ProgramImage, maps: readonly VmMap[], compiles: boolean): LoadedProgram {
+  const program = prepare(image);
+  const own = (): LoadedProgram => loaded;
+  const loaded: LoadedProgram = {
+    name: image.name,
+    program,
+    wides: wideAddresses(core, program, maps),
+    interpreter: new Interpreter(core, own),
+    compiled: compiles && program.insns.length <= mostCompiledSlots ? new CompiledExecutor(core, own) : null,
+  };
+  return loaded;
+}
+
+/** Runs bare bytecode once: `code` on `memory` (r1 its address, r2 its length). Gives r0, unsigned. Throws MachineFault. */
+export function runBytecode(image: ProgramImage, memory: Uint8Array, options: MachineOptions = {}): bigint {
+  return new Machine(image, options).runOn(memory);
+}

@@ -1,0 +1,51 @@
+// A packet's buffer, laid out as a driver does: headroom, the packet, tailroom. One buffer is used for all packets of a machine
+// and grows for bigger ones. Part of the machine's core; how far a program may move head and tail is the helpers' business.
+// Source: Linux net/bpf/test_run.c (bpf_prog_test_run_xdp: pages of 4096 bytes, XDP_PACKET_HEADROOM of 256).
+
+import type { ContextValues } from "./memory.ts";
+import { Region } from "./memory.ts";
+
+/** Bytes before the packet. **Source:** Linux include/uapi/linux/bpf.h, XDP_PACKET_HEADROOM. */
+export const headroomBytes = 256;
+
+/** The bytes of a buffer that a packet can grow into, headroom included: a page of 4096 less struct skb_shared_info. */
+export const bufferBytes: number = 4096 - 320;
+
+/** What the machine knows of the packet being processed. */
+export class Packet implements ContextValues {
+  readonly packet = new Region("packet", "the packet", new Uint8Array(bufferBytes));
+  dataMeta = headroomBytes;
+  data = headroomBytes;
+  dataEnd = headroomBytes;
+  ingressIfindex = 0;
+  rxQueueIndex = 0;
+  egressIfindex: number | null = null;
+  /** Puts a packet behind the headroom, with `meta` (0 to 255 bytes) before it; the rest of the buffer is zero. */
+  place(bytes: Uint8Array, meta: Uint8Array | null = null): void {
+    const { packet } = this;
+    const end = headroomBytes + bytes.length;
+    // Cleared as a whole: a program that moves head and tail sees the same bytes whatever came before.
+    const fits = packet.bytes.length >= end;
+    const buffer = fits ? packet.bytes : new Uint8Array(end + bufferBytes);
+    if (fits) {
+      buffer.fill(0, 0, headroomBytes);
+      buffer.fill(0, end);
+    }
+    buffer.set(bytes, headroomBytes);
+    this.dataMeta = headroomBytes - (meta?.length ?? 0);
+    if (meta !== null) buffer.set(meta, this.dataMeta);
+    this.data = headroomBytes;
+    this.dataEnd = end;
+    packet.setBytes(buffer, this.dataMeta, end);
+  }
+
+  /** The packet as it is now: a copy. */
+  copy(): Uint8Array {
+    return this.packet.bytes.slice(this.data, this.dataEnd);
+  }
+
+  /** The metadata before it: a copy, empty when there is none. */
+  copyMeta(): Uint8Array {
+    return this.packet.bytes.slice(this.dataMeta, this.data);
+  }
+}
