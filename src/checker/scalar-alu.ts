@@ -4,13 +4,13 @@
 // Source: Linux kernel/bpf/verifier.c (adjust_scalar_min_max_vals, check_alu_op, 6.18).
 
 import type { AluOp } from "../bpf/insn.ts";
-import { constant, fromUnsignedWidth, isExact, type Scalar, unknown } from "./scalar.ts";
+import { constant, fromUnsignedWidth, immediate, isExact, type Scalar, unknown } from "./scalar.ts";
 import {
   Draft,
+  finishDraft,
   forget32,
   forget64,
   loadDraft,
-  repairDraft,
   sealDraft,
   setBits,
   setConst,
@@ -19,7 +19,7 @@ import {
 } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
 import * as ranges from "./scalar-ranges.ts";
-import { LOW_HALF, s64, tnumAdd, tnumAnd, tnumLow, tnumMul, tnumNeg, tnumOr, tnumSub, tnumXor, u64 } from "./tnum.ts";
+import { LOW_HALF, s64, tnumAdd, tnumAnd, tnumMul, tnumNeg, tnumOr, tnumSub, tnumXor, u64 } from "./tnum.ts";
 
 /** How to compute a draft in place; shifts get their width in bits. */
 type Transfer = (d: Draft, b: Scalar, bits: 32 | 64) => void;
@@ -95,29 +95,12 @@ function shiftsByKnown(bits: 32 | 64, b: Scalar): boolean {
   return known && b.umax < BigInt(bits);
 }
 
-/** Turns a 32-bit result into the whole register: zeros above. */
-function extendZero(d: Draft): void {
-  setBits(d, tnumLow(d, 32));
-  d.umin = BigInt(d.u32min);
-  d.umax = BigInt(d.u32max);
-  const positive = d.s32min >= 0 && d.s32max >= 0;
-  d.smin = positive ? BigInt(d.s32min) : 0n;
-  d.smax = positive ? BigInt(d.s32max) : LOW_HALF;
-}
-
-function finished(d: Draft, bits: 32 | 64): Scalar {
-  if (bits === 32) extendZero(d);
-  syncDraft(d);
-  repairDraft(d);
-  return sealDraft(d);
-}
-
 function computed(op: AluOp, bits: 32 | 64, a: Scalar, b: Scalar): Scalar {
   const transfer = transfers[op];
   if (transfer === undefined || (isShift(op) && !shiftsByKnown(bits, b))) return unknown;
   loadDraft(draft, a);
   transfer(draft, b, bits);
-  return finished(draft, bits);
+  return finishDraft(draft, bits);
 }
 
 /** The exact result of an operation on two certain numbers, or null for those that aren't followed. */
@@ -165,7 +148,7 @@ export function neg(bits: 32 | 64, a: Scalar): Scalar {
   ranges.sub32(draft, a);
   ranges.sub64(draft, a);
   setBits(draft, tnumNeg(a));
-  return memo.put(key, a, a, finished(draft, bits));
+  return memo.put(key, a, a, finishDraft(draft, bits));
 }
 
 /** The low 32 bits of `a` with zeros above: a 32-bit move. */
@@ -176,14 +159,7 @@ export function zext32(a: Scalar): Scalar {
   const seen = memo.get(key, a, a);
   if (seen !== undefined) return seen;
   loadDraft(draft, a);
-  return memo.put(key, a, a, finished(draft, 32));
-}
-
-/**
- * `a` in another byte order (see `Insn`, kind endian): the verifier doesn't follow it, not even where it changes nothing.
- */
-export function endian(_op: "le" | "be" | "bswap", _bits: 16 | 32 | 64, _a: Scalar): Scalar {
-  return unknown;
+  return memo.put(key, a, a, finishDraft(draft, 32));
 }
 
 /** Two ways on which the kernel goes on at an instruction, told apart by the first operand. */
@@ -234,7 +210,7 @@ export function pointerAdd(offset: Scalar, added: Scalar): Scalar {
     draft.umax = umax;
   }
   setBits(draft, tnumAdd(offset, added));
-  return finished(draft, 64);
+  return finishDraft(draft, 64);
 }
 
 /** The variable offset of a pointer after `taken`, which isn't folded into its fixed offset, is taken from it (64 bits). */
@@ -253,18 +229,16 @@ export function pointerSub(offset: Scalar, taken: Scalar): Scalar {
     draft.umax = u64(offset.umax - taken.umin);
   }
   setBits(draft, tnumSub(offset, taken));
-  return finished(draft, 64);
+  return finishDraft(draft, 64);
 }
 
-/**
- * What a register is that was known to be `known` plus `delta` (a signed 32-bit number) once `known` is learnt: the kernel
- * adds, and doesn't let bits and ranges inform each other afterwards.
- */
+/** What a register is that was known to be `known` plus `delta` (a signed 32-bit number), once `known` is learnt. */
 export function linkedAdd(known: Scalar, delta: number): Scalar {
+  const added = immediate(delta);
   loadDraft(draft, known);
-  const added = constant(BigInt(delta));
   ranges.add32(draft, added);
   ranges.add64(draft, added);
   setBits(draft, tnumAdd(draft, added));
+  syncDraft(draft);
   return sealDraft(draft);
 }

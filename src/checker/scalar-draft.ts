@@ -4,7 +4,18 @@
 // Source: Linux kernel/bpf/verifier.c (reg_bounds_sync, __reg*_deduce_bounds, reg_bounds_sanity_check, 6.18).
 
 import { Scalar, type ScalarFields, unknown } from "./scalar.ts";
-import { ALL_BITS, LOW_HALF, s64, type Tnum, tnumIntersect, tnumLow, tnumRange, tnumWithLow32, u64 } from "./tnum.ts";
+import {
+  ALL_BITS,
+  LOW_HALF,
+  s64,
+  type Tnum,
+  tnumIntersect,
+  tnumLow,
+  tnumNext,
+  tnumRange,
+  tnumWithLow32,
+  u64,
+} from "./tnum.ts";
 
 const S64_MIN = -(1n << 63n);
 const S64_MAX = (1n << 63n) - 1n;
@@ -120,6 +131,19 @@ export function boundByBits(d: Draft): void {
   boundLow32ByBits(d);
   raiseS64(d, s64(d.value | (d.mask & SIGN_BIT)), s64(d.value | (d.mask & ~SIGN_BIT)));
   raiseU64(d, d.value, d.value | d.mask);
+  onlyMember(d);
+}
+
+/** Where the unsigned range holds but one number that the known bits allow, it's that number. */
+function onlyMember(d: Draft): void {
+  if (d.mask === ALL_BITS) return;
+  const next = tnumNext(d, d.umin);
+  const holdsMin = (d.umin & ~d.mask) === d.value;
+  if (holdsMin) {
+    if (next > d.umax) setConst(d, d.umin);
+  } else if (next === (d.value | d.mask) || (next <= d.umax && tnumNext(d, next) > d.umax)) {
+    setConst(d, next);
+  }
 }
 
 /** Ranges of the low half from the low halves of a range's ends (signed), whose upper halves lie `steps` apart. */
@@ -261,6 +285,24 @@ export function repairDraft(d: Draft): void {
   if (!contradicts(d)) return;
   forget64(d);
   forget32(d);
+}
+
+/** Makes a whole register of a 32-bit result: zeros above. */
+function zeroUpper(d: Draft): void {
+  setBits(d, tnumLow(d, 32));
+  d.umin = BigInt(d.u32min);
+  d.umax = BigInt(d.u32max);
+  const positive = d.s32min >= 0 && d.s32max >= 0;
+  d.smin = positive ? BigInt(d.s32min) : 0n;
+  d.smax = positive ? BigInt(d.s32max) : LOW_HALF;
+}
+
+/** The scalar that an operation of `bits` bits leaves: zeros above, bits and ranges in agreement. */
+export function finishDraft(d: Draft, bits: 32 | 64): Scalar {
+  if (bits === 32) zeroUpper(d);
+  syncDraft(d);
+  repairDraft(d);
+  return sealDraft(d);
 }
 
 const RECENT = 2048;

@@ -1,12 +1,13 @@
-// Abstract numbers cut to a width and extended again: what narrow loads, stores and sign-extending moves leave.
+// Abstract numbers cut to a width and extended again, and with their bytes swapped: what narrow loads, stores, sign-extending
+// moves and changes of byte order leave.
 // Pure functions of immutable scalars, like scalar-alu.ts. Knows nothing of memory.
 // Source: Linux kernel/bpf/verifier.c (coerce_reg_to_size, coerce_reg_to_size_sx, coerce_subreg_to_size_sx, 6.18).
 
 import type { Width } from "../bpf/insn.ts";
 import { fromUnsignedWidth, type Scalar, unknown } from "./scalar.ts";
-import { zext32 } from "./scalar-alu.ts";
 import {
   Draft,
+  finishDraft,
   forget32,
   forget64,
   loadDraft,
@@ -16,7 +17,7 @@ import {
   setConst,
   syncDraft,
 } from "./scalar-draft.ts";
-import { s64, tnumConst, tnumLow, tnumRange, u64 } from "./tnum.ts";
+import { s64, tnumConst, tnumLow, tnumRange, tnumSwapped, u64 } from "./tnum.ts";
 
 const draft = new Draft();
 
@@ -93,8 +94,7 @@ export function movsx(bits: 32 | 64, fromBits: 8 | 16 | 32, a: Scalar): Scalar {
     return sealDraft(draft);
   }
   if (fromBits !== 32) extendSign32(draft, fromBits);
-  const low = sealDraft(draft);
-  return zext32(low);
+  return finishDraft(draft, 32);
 }
 
 function extendZero(d: Draft, bits: number): void {
@@ -117,6 +117,19 @@ export function coerce(a: Scalar, width: Width, signed: boolean): Scalar {
   if (signed) extendSign64(draft, (width * 8) as 8 | 16 | 32);
   else extendZero(draft, width * 8);
   return sealDraft(draft);
+}
+
+/** `a` in another byte order (see `Insn`, kind endian), on a machine that is little-endian: `le` only cuts. */
+export function endian(op: "le" | "be" | "bswap", bits: 16 | 32 | 64, a: Scalar): Scalar {
+  if (op === "le" && bits === 64) return a;
+  loadDraft(draft, a);
+  if (op !== "le") {
+    setBits(draft, tnumSwapped(a, (bits / 8) as 2 | 4 | 8));
+    forget64(draft);
+    forget32(draft);
+  }
+  if (bits !== 64) extendZero(draft, bits);
+  return finishDraft(draft, 64);
 }
 
 /** True when `a` fits into `bits` signed and unsigned alike, so that extending the sign of its low `bits` changes nothing. */

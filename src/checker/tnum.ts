@@ -144,6 +144,29 @@ export function tnumWithLow32(a: Tnum, low: Tnum): Tnum {
   };
 }
 
+/** The least number above `x` that `a` allows; the greatest that it allows when there is none. `x` is 0 to 2^64 - 1. */
+export function tnumNext(a: Tnum, x: bigint): bigint {
+  const greatest = a.value | a.mask;
+  if (x >= greatest) return greatest;
+  if (x < a.value) return a.value;
+  // Count up among the bits that vary: those that don't are filled with ones, so that a carry runs through them; so are all
+  // below the highest bit in which `x` goes astray, for there the count starts again from zero.
+  const distance = x - a.value;
+  const filled = distance | ~a.mask | smear(distance & ~a.mask);
+  return a.value | (u64(filled + 1n) & a.mask);
+}
+
+/** `a` with the order of its `bytes` low bytes reversed; zeros above. */
+export function tnumSwapped(a: Tnum, bytes: 2 | 4 | 8): Tnum {
+  return { value: swapped(a.value, bytes), mask: swapped(a.mask, bytes) };
+}
+
+function swapped(x: bigint, bytes: number): bigint {
+  let result = 0n;
+  for (let index = 0n; index < BigInt(bytes); index++) result = (result << 8n) | ((x >> (8n * index)) & 0xffn);
+  return result;
+}
+
 /** False when some bit is known to differ. */
 export function tnumOverlaps(a: Tnum, b: Tnum): boolean {
   return ((a.value ^ b.value) & ~(a.mask | b.mask)) === 0n;
