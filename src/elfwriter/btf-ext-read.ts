@@ -1,19 +1,20 @@
-// Reads a .BTF.ext section: per code section, by name, its source lines and the types of its functions. Trusts nothing; the
-// strings come from .BTF. Knows no ELF.
+// Reads a .BTF.ext section: per code section, by name, its source lines, the types of its functions and its relocations
+// against kernel types. Trusts nothing; the strings come from .BTF. Knows no ELF.
 // Source: Linux Documentation/bpf/btf.rst, ".BTF.ext section".
 
 import { ByteReader } from "../base/bytes.ts";
 import type { DecodedBtf } from "./btf-decode.ts";
 import { btfExtRecord, btfHeader } from "./btf-format.ts";
-import type { ObjectFault, ObjectFaultKind, ObjectFuncInfo, ObjectLine } from "./object-file.ts";
+import type { ObjectCoreRelocation, ObjectFault, ObjectFaultKind, ObjectFuncInfo, ObjectLine } from "./object-file.ts";
 
 /** What .BTF.ext says, by the name of the code section. */
 export interface DecodedBtfExt {
   readonly funcs: ReadonlyMap<string, readonly ObjectFuncInfo[]>;
   readonly lines: ReadonlyMap<string, readonly ObjectLine[]>;
+  readonly cores: ReadonlyMap<string, readonly ObjectCoreRelocation[]>;
 }
 
-/** The least a header has; more (relocations against kernel types) may follow and is left alone. */
+/** The least a header has; the place of the relocations against kernel types may follow. */
 const leastHeaderBytes = 24;
 
 /** Decodes `bytes`; the faults' offsets count from `fileOffset`, the section's place in its file. */
@@ -49,7 +50,16 @@ export function decodeBtfExt(
     },
   );
   if (typeof lines === "number") return at("btf-ext-record", lines);
-  return { ext: { funcs, lines } };
+  const hasCores = start >= btfHeader.extWithCoreBytes && reader.covers(0, btfHeader.extWithCoreBytes);
+  const [coreOffset, coreBytes] = hasCores ? [reader.u32(24), reader.u32(28)] : [0, 0];
+  const cores = readPart(reader, start + coreOffset, coreBytes, btfExtRecord.core, btf, (place) => {
+    const type = reader.u32(place + 4);
+    const access = btf.strings.at(reader.u32(place + 8));
+    if (type >= btf.types.length || access === null) return null;
+    return { offsetBytes: reader.u32(place), type, access, kind: reader.u32(place + 12) };
+  });
+  if (typeof cores === "number") return at("btf-ext-record", cores);
+  return { ext: { funcs, lines, cores } };
 }
 
 /** Reads one part: a record size, then per code section its name, a count and the records. A number is the place of a fault. */

@@ -2,7 +2,7 @@
 // Source: Linux include/uapi/linux/btf.h; Documentation/bpf/btf.rst.
 
 /** Values of the headers of .BTF and .BTF.ext. */
-export const btfHeader = { magic: 0xeb9f, version: 1, bytes: 24, extBytes: 24 } as const;
+export const btfHeader = { magic: 0xeb9f, version: 1, bytes: 24, extBytes: 24, extWithCoreBytes: 32 } as const;
 
 /** BTF_KIND_*: what a type record describes. */
 export const btfKind = {
@@ -35,7 +35,7 @@ export const btfIntEncoding = { signed: 1, char: 2, bool: 4 } as const;
 export const btfLinkage = { static: 0, global: 1, extern: 2 } as const;
 
 /** The sizes of the records of .BTF.ext in bytes. */
-export const btfExtRecord = { func: 8, line: 16, section: 8 } as const;
+export const btfExtRecord = { func: 8, line: 16, core: 16, section: 8 } as const;
 
 /** The most a line_info record can say: line_col is line << 10 | column. */
 export const btfLineLimit = { line: 0x3fffff, column: 1023 } as const;

@@ -34,6 +34,9 @@ export const sectionNumber = {
 /** Symbol bindings (the high four bits of st_info). */
 export const symbolBinding = { local: 0, global: 1, weak: 2 } as const;
 
+/** Symbol visibilities (the low two bits of st_other). */
+export const symbolVisibility = { default: 0, internal: 1, hidden: 2, protected: 3 } as const;
+
 /** Symbol types (the low four bits of st_info). */
 export const symbolType = { none: 0, object: 1, func: 2, section: 3, file: 4 } as const;
 

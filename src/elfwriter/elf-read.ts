@@ -3,7 +3,7 @@
 // Source: ELF gABI, "Object Files".
 
 import { ByteReader } from "../base/bytes.ts";
-import { elfHeader, elfSize, sectionNumber, sectionType } from "./elf-format.ts";
+import { elfHeader, elfSize, sectionNumber, sectionType, symbolVisibility } from "./elf-format.ts";
 import type { ObjectFault, ObjectFaultKind, ObjectRelocation, ObjectSection, ObjectSymbol } from "./object-file.ts";
 import { StringTableReader } from "./strtab.ts";
 
@@ -117,6 +117,7 @@ function readSymbols(sections: readonly ObjectSection[]): ObjectSymbol[] {
     const ownName = names.at(reader.u32(at));
     if (ownName === null) throw new Refusal("symbol-name", table.offset + at);
     const info = reader.u8(at + 4);
+    const visibility = reader.u8(at + 5) & 3;
     const number = reader.u16(at + 6);
     const isReal = number !== sectionNumber.undefined && number < sectionNumber.reserved;
     const section = isReal ? sections[number] : null;
@@ -125,6 +126,7 @@ function readSymbols(sections: readonly ObjectSection[]): ObjectSymbol[] {
       name: ownName,
       type: info & 15,
       binding: info >> 4,
+      hidden: visibility === symbolVisibility.hidden || visibility === symbolVisibility.internal,
       section,
       value: reader.u64(at + 8),
       size: reader.u64(at + 16),

@@ -79,6 +79,8 @@ export interface ObjectSymbol {
   readonly type: number;
   /** One of `symbolBinding`. */
   readonly binding: number;
+  /** Not for other files (STV_HIDDEN or STV_INTERNAL). */
+  readonly hidden: boolean;
   /** The section it belongs to; null when undefined, absolute or common. */
   readonly section: ObjectSection | null;
   readonly value: bigint;
@@ -102,6 +104,8 @@ export interface CodeSection {
   readonly relocations: readonly ObjectRelocation[];
   readonly lines: readonly ObjectLine[];
   readonly funcInfo: readonly ObjectFuncInfo[];
+  /** Rising by offset. */
+  readonly coreRelocations: readonly ObjectCoreRelocation[];
 }
 
 /** A function; slots of 8 bytes are counted from the section's start. */
@@ -126,6 +130,22 @@ export interface ObjectLine {
 export interface ObjectFuncInfo {
   readonly offsetBytes: number;
   readonly type: number;
+}
+
+/**
+ * A place in code that depends on the layout of a kernel type: the instruction at `offsetBytes` holds a fact about `type` as
+ * this object declares it, and a loader puts the running kernel's in its place.
+ *
+ * **Source:** Linux include/uapi/linux/bpf.h, struct bpf_core_relo.
+ */
+export interface ObjectCoreRelocation {
+  readonly offsetBytes: number;
+  /** The number of the type in the file's BTF from which `access` starts. */
+  readonly type: number;
+  /** Indices of members, joined by colons; the first is that of an array's element, usually 0. */
+  readonly access: string;
+  /** Which fact (enum bpf_core_relo_kind), or a number we don't know. */
+  readonly kind: number;
 }
 
 /** A map as far as the file describes it: null is what isn't said. */

@@ -44,9 +44,14 @@ export function readObject(bytes: Uint8Array): ReadResult {
   const symbols = functionSymbols(elf.symbols);
   const funcInfo = new Map(ext?.funcs);
   const lines = new Map(ext?.lines);
+  const cores = new Map(ext?.cores);
   const code = elf.sections.filter(isCode).map((section): CodeSection => {
     // .BTF.ext tells sections by name, so only the first one of a name can have what it says.
-    const parts = { funcInfo: sorted(take(funcInfo, section.name)), lines: sorted(take(lines, section.name)) };
+    const parts = {
+      funcInfo: sorted(take(funcInfo, section.name)),
+      lines: sorted(take(lines, section.name)),
+      coreRelocations: sorted(take(cores, section.name)),
+    };
     return readCode(elf, section, symbols.get(section) ?? [], parts, fault);
   });
   if (funcInfo.size > 0 || lines.size > 0) fault("btf-ext-section", extSection?.offset ?? 0);
@@ -75,14 +80,14 @@ function readCode(
   elf: ElfFile,
   section: ObjectSection,
   symbols: readonly ObjectSymbol[],
-  parts: Pick<CodeSection, "funcInfo" | "lines">,
+  parts: Pick<CodeSection, "funcInfo" | "lines" | "coreRelocations">,
   fault: AddFault,
 ): CodeSection {
   if (section.bytes.length % slotBytes !== 0) fault("code-size", section.offset);
   const relocations = elf.relocations.get(section.number) ?? [];
   const astray = relocations.find(({ offset }) => offset % slotBytes !== 0);
   if (astray !== undefined) fault("code-relocation", section.offset + astray.offset);
-  for (const list of [parts.funcInfo, parts.lines]) {
+  for (const list of [parts.funcInfo, parts.lines, parts.coreRelocations]) {
     const last = list.at(-1);
     if (last !== undefined && last.offsetBytes >= section.bytes.length) fault("btf-ext-record", section.offset);
   }
