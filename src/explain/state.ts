@@ -84,4 +84,12 @@ export const stateExplanations: readonly Explanation[] = [
     "program filter { if meta.egress_ifindex == 3 then drop }\n",
     "program on_dev devmap { if meta.egress_ifindex == 3 then drop }\n",
   ),
+  errorEntry(
+    "X0509",
+    "sum-cannot-be-kept",
+    "a checksum can't be kept right",
+    "Checksums that are sums of 16-bit words (IPv4, TCP, UDP, ICMP) follow every change of what they cover. A CRC, such as SCTP's, covers the whole packet, and a sum at an odd place would need its bytes exchanged: what they cover can't be assigned.",
+    "if sctp then sctp.dport = 2905\n",
+    "if udp then udp.dport = 2905\n",
+  ),
 ];

@@ -39,22 +39,6 @@ export const unsupportedExplanations: readonly Explanation[] = [
     "counter events\ncount events\npass\n",
   ),
   errorEntry(
-    "X0905",
-    "no-tests",
-    "test blocks are not supported yet",
-    LATER,
-    'if tcp.dport == 23 then drop\ntest "telnet" { packet eth / ip / tcp(dport: 23)  expect drop }\n',
-    "if tcp.dport == 23 then drop\n",
-  ),
-  errorEntry(
-    "X0906",
-    "no-checksum-update",
-    "a field that a checksum or a length depends on can't be assigned yet",
-    `Assigning to it would leave a wrong checksum in the packet. Fields that nothing covers, such as the MAC addresses, can be assigned. ${LATER}`,
-    "if ip then ip.ttl = 64\n",
-    "if eth then eth.saddr = 02:00:00:00:00:01\n",
-  ),
-  errorEntry(
     "X0907",
     "no-device-redirect",
     "`redirect dev` is not supported yet",

@@ -1,14 +1,28 @@
 // Types of assignments and swaps: to header fields, to globals, to map entries. Decides what a written `=` or `+=` does: a store, an
 // atomic addition, a map update, or an update of an entry where there is one. Called by check-statement.ts.
 
+import { must } from "../base/assert.ts";
+import type { Span } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
 import { arithmetic } from "./check-operator.ts";
 import { checkValue, checkValueAs, instanceNamed } from "./check-value.ts";
+import { sumsOver } from "./checksums.ts";
 import type { Context } from "./context.ts";
 import { convert, maxOf } from "./conversion.ts";
 import { mapNamed } from "./declare.ts";
-import { fieldOf, isCovered } from "./header-lookup.ts";
-import type { ArithmeticOp, Entry, Field, HExpr, HStmt, Instance, MapSymbol, Place } from "./hir.ts";
+import { fieldOf } from "./header-lookup.ts";
+import {
+  type ArithmeticOp,
+  type Entry,
+  type Field,
+  type HExpr,
+  type HStmt,
+  instanceName,
+  type Local,
+  type MapSymbol,
+  type Place,
+  type SumUpdate,
+} from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
 import { sameType } from "./types.ts";
@@ -166,10 +180,8 @@ function assignField(
 ): readonly HStmt[] {
   const { span } = statement;
   const { instance, field } = target;
-  if (isCovered(ctx, field)) {
-    ctx.diagnostics.add(messages.notSupportedYet(statement.target.span, "checksumField"));
-    return [];
-  }
+  const sums = sumsOf(ctx, target, statement.target.span);
+  if (sums === null) return [];
   const read: HExpr = { ...target, span: statement.target.span };
   const raw = checkValue(ctx, scope, statement.value);
   const value =
@@ -187,7 +199,23 @@ function assignField(
   }
   const converted = convert(ctx, widened, field.type);
   if (converted.kind === "error") return [];
-  return [{ kind: "setField", instance, field, value: converted, span }];
+  return [{ kind: "setField", instance, field, value: converted, sums, span }];
+}
+
+/** The checksums that an assignment to a field changes; null with a diagnostic where it can't be assigned. */
+function sumsOf(ctx: Context, target: HExpr & { kind: "field" }, span: Span): readonly SumUpdate[] | null {
+  const { instance, field } = target;
+  const name = `${instanceName(instance)}.${field.name}`;
+  if (field.covers !== null) {
+    const help = `every change of what it covers keeps this ${field.covers.kind} right`;
+    ctx.diagnostics.add(messages.cantAssign(span, `the ${field.covers.kind} \`${name}\``, help));
+    return null;
+  }
+  const affected = sumsOver(instance, field, ctx.headers.values());
+  if ("sums" in affected) return affected.sums;
+  const { broken } = affected;
+  ctx.diagnostics.add(messages.cantKeepSum(span, name, `${instanceName(broken.instance)}.${broken.field.name}`));
+  return null;
 }
 
 /** Types a `swap` of two fields. */
@@ -210,26 +238,31 @@ export function checkSwap(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
     return [];
   }
   // The sum of a header doesn't change when two of its 16-bit words change places.
-  const sameHeader =
+  const sumStays =
     a.instance === b.instance && a.field.bitOffset % 16 === b.field.bitOffset % 16 && a.field.bitWidth % 16 === 0;
-  for (const one of [a, b]) {
-    const inSum = one.field.covered === "summed" || one.field.covered === "address";
-    if (isCovered(ctx, one.field) && !(inSum && sameHeader)) {
-      ctx.diagnostics.add(
-        messages.notSupportedYet(statement.span, "checksumField", "two fields of one header may be swapped"),
-      );
-      return [];
-    }
-  }
-  return [{ kind: "swap", instanceA: a.instance, a: a.field, instanceB: b.instance, b: b.field, span: statement.span }];
+  const sums = [a, b].map((one) => (sumStays && one.field.covers === null ? [] : sumsOf(ctx, one, one.span)));
+  const [sumsA, sumsB] = sums;
+  if (!sumsA || !sumsB) return [];
+  const { span } = statement;
+  if (sumsA.length === 0 && sumsB.length === 0)
+    return [{ kind: "swap", instanceA: a.instance, a: a.field, instanceB: b.instance, b: b.field, span }];
+  // Two assignments, each of which keeps the sums right.
+  const [oldA, oldB] = [a, b].map((one): Local => ({ name: one.field.name, type: one.field.type }));
+  const read = (local: Local): HExpr => ({ kind: "local", local, type: local.type, span });
+  return [
+    { kind: "let", local: must(oldA, "a value"), value: a, span },
+    { kind: "let", local: must(oldB, "a value"), value: b, span },
+    { kind: "setField", instance: a.instance, field: a.field, value: read(must(oldB, "a value")), sums: sumsA, span },
+    { kind: "setField", instance: b.instance, field: b.field, value: read(must(oldA, "a value")), sums: sumsB, span },
+  ];
 }
 
-function swapField(ctx: Context, scope: Scope, expr: ast.Expr): { instance: Instance; field: Field } | null {
+function swapField(ctx: Context, scope: Scope, expr: ast.Expr): (HExpr & { kind: "field" }) | null {
   const instance = expr.kind === "member" ? instanceNamed(ctx, scope, expr.object) : null;
   if (instance === null || expr.kind !== "member") {
     ctx.diagnostics.add(messages.notAValue(expr.span, "this", "`swap` takes two fields: `swap eth.saddr, eth.daddr`"));
     return null;
   }
   const field = fieldOf(ctx, instance.header, expr.member);
-  return field === null ? null : { instance, field };
+  return field === null ? null : { kind: "field", instance, field, type: field.type, span: expr.span };
 }

@@ -53,9 +53,3 @@ export function selectorValues(ctx: Context, selector: HExpr, header: Header, sp
   );
   return null;
 }
-
-/** True when something else must change with the field: a checksum of its header or of one it carries, or what a length tells. */
-export function isCovered(ctx: Context, field: Field): boolean {
-  if (field.covered !== "address") return field.covered !== null;
-  return [...ctx.headers.values()].some((h) => h.coversAddresses && h.edges.some((e) => e.parent === field.header));
-}

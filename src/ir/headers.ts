@@ -10,14 +10,13 @@ import { checkCondition } from "./check-condition.ts";
 import { checkConstant, checkValue, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { maxOf } from "./conversion.ts";
-import { typeOf } from "./declare.ts";
+import { coverage, coverOf, declareField, initialOf, placeOf } from "./header-fields.ts";
 import { visitCondition, visitDeep } from "./header-graph.ts";
 import { fieldOf, findHeader } from "./header-lookup.ts";
 import { type Field, type Header, type Instance, instanceName, NO_SELECTOR } from "./hir.ts";
-import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
-import { type Type, U8, U16, U32, U64 } from "./types.ts";
+import { U8 } from "./types.ts";
 
 /** Bounds that keep programs within what the verifier can follow; generous against every protocol known. */
 const MOST_FIXED_BYTES = 256;
@@ -127,7 +126,6 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     size: null,
     next: null,
     edges: [],
-    coversAddresses: body.fields.some((f) => f.covers?.parts.some((p) => p.text === "pseudo") ?? false),
     extension: decl.extension,
     instances: [],
     self: null,
@@ -143,6 +141,7 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     if (place === null) continue;
     const { width, type } = place;
     const covered = coverage(written, type, summed);
+    const initial = initialOf(ctx, written, type, width);
     declareField(ctx, fields, {
       name: written.name.text,
       header,
@@ -150,6 +149,8 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
       bitWidth: width,
       type,
       covered,
+      covers: coverOf(ctx, written),
+      initial,
       span: written.name.span,
     });
     if (written.bits.length > 0 && written.bits.length !== width) {
@@ -169,6 +170,8 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
           bitWidth: 1,
           type: U8,
           covered,
+          covers: null,
+          initial: (initial >> BigInt(width - 1 - i)) & 1n,
           span: name.span,
         });
     }
@@ -218,55 +221,6 @@ function depthOf(ctx: Context, expr: ast.Expr): number {
   if (value.value >= 1n && value.value <= BigInt(MOST_DEPTH)) return Number(value.value);
   ctx.diagnostics.add(messages.badHeader(expr.span, `a depth is 1 to ${MOST_DEPTH}`));
   return 1;
-}
-
-/** What keeps a field from being assigned freely: sums and lengths that depend on it. */
-function coverage(written: ast.HeaderField, type: Type, summed: boolean): Field["covered"] {
-  if (written.covers?.kind === "checksum") return "sum";
-  if (written.covers?.kind === "length") return "length";
-  if (summed) return "summed";
-  return type.kind === "ipv6" || type.kind === "ipv4" ? "address" : null;
-}
-
-function declareField(ctx: Context, fields: Map<string, Field>, field: Field): void {
-  const first = fields.get(field.name);
-  if (first !== undefined) ctx.diagnostics.add(messages.duplicateName(field.name, field.span, first.span));
-  else fields.set(field.name, field);
-}
-
-/** The width in bits and type of a field at bit `bit`; null after a fault. */
-function placeOf(
-  ctx: Context,
-  field: ast.HeaderField,
-  bit: number,
-): { readonly width: number; readonly type: Type } | null {
-  if (field.width.kind === "bits") {
-    const value = checkConstant(ctx, Scope.global, field.width.value, "a width");
-    if (value === null) return null;
-    const width = Number(value.value);
-    if (width < 1 || width > 64 || (bit % 8) + width > 64) {
-      ctx.diagnostics.add(messages.badHeader(field.width.value.span, "a field has 1 to 64 bits within eight bytes"));
-      return null;
-    }
-    return { width, type: width <= 8 ? U8 : width <= 16 ? U16 : width <= 32 ? U32 : U64 };
-  }
-  const type = typeOf(ctx, field.width.type);
-  if (type.kind === "error") return null;
-  if (type.kind === "struct" || type.kind === "tuple" || type.kind === "bool") {
-    ctx.diagnostics.add(
-      messages.badHeader(field.width.type.span, "a header's field is an integer, an address or bytes"),
-    );
-    return null;
-  }
-  if (bit % 8 !== 0) {
-    ctx.diagnostics.add(
-      messages.badHeader(field.name.span, `\`${field.name.text}\` starts inside a byte`, {
-        help: "give its width in bits, such as `: 16`",
-      }),
-    );
-    return null;
-  }
-  return { width: layoutOf(type).bytes * 8, type };
 }
 
 function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {

@@ -5,6 +5,7 @@
 import type { Span } from "../base/source.ts";
 import type { MapKind } from "../bpf/maps.ts";
 import type { RunConfig } from "../bpf/object.ts";
+import type { HTest } from "./hir-test.ts";
 import type { Type } from "./types.ts";
 
 // -------------------------------------------------------------------------------------------------------------- headers
@@ -21,8 +22,22 @@ export interface Field {
    * it is an `address`, which a checksum of a header it carries may cover.
    */
   readonly covered: "sum" | "length" | "summed" | "address" | null;
+  /** What a checksum or length field is computed from; null for other fields. */
+  readonly covers: FieldCover | null;
+  /** What it holds in a header that is made, where nobody says otherwise. */
+  readonly initial: bigint;
   readonly span: Span;
 }
+
+/** What a checksum or a length is computed from. `optional`: zero means that there is none. */
+export interface FieldCover {
+  readonly kind: "length" | "checksum";
+  readonly parts: readonly CoveredPart[];
+  readonly optional: boolean;
+}
+
+/** A part of a packet seen from a header: the addresses of what carries it (and its own length and number), itself, what follows it. */
+export type CoveredPart = "pseudo" | "header" | "payload";
 
 /** A protocol header, from its declaration. Built in steps, so edges and the typed parts are filled in later. */
 export interface Header {
@@ -41,8 +56,6 @@ export interface Header {
   next: { readonly fields: readonly Field[]; readonly depth: number; readonly when: HCond | null } | null;
   /** Where it hangs: on which parents, at which values of their selector. None: it begins the packet. */
   readonly edges: HeaderEdge[];
-  /** A checksum of its own covers the addresses of what carries it (RFC 9293's and RFC 768's pseudo header). */
-  readonly coversAddresses: boolean;
   /** Transparent to what follows: hangs on its parent's selector and hands it on (IPv6 extension headers). */
   readonly extension: boolean;
   /** How often it may occur in a row; `name[i]` names the one at i. */
@@ -53,6 +66,15 @@ export interface Header {
 
 /** A selector's value where nothing follows: no header may hang at it. */
 export const NO_SELECTOR = 0xffff_ffff;
+
+/** A checksum that must change with what is written, where its header is there. */
+export interface SumUpdate {
+  readonly instance: Instance;
+  /** The checksum's field. */
+  readonly field: Field;
+  /** What of it covers the write: a sum over the payload covers inner sums that change too. */
+  readonly over: CoveredPart;
+}
 
 /** One place a header hangs. */
 export interface HeaderEdge {
@@ -238,6 +260,8 @@ export type HStmt =
       readonly instance: Instance;
       readonly field: Field;
       readonly value: HExpr;
+      /** The checksums that change with it, inner ones before those that cover them. */
+      readonly sums: readonly SumUpdate[];
       readonly span: Span;
     }
   | {
@@ -292,4 +316,5 @@ export interface HModule {
   readonly maps: readonly MapSymbol[];
   readonly globals: readonly GlobalSymbol[];
   readonly headers: readonly Header[];
+  readonly tests: readonly HTest[];
 }

@@ -286,6 +286,13 @@ export function cantAssign(span: Span, what: string, help?: string): Diagnostic 
   return errorAt(span, "X0504", `${what} can't be assigned to`, help === undefined ? {} : { help });
 }
 
+export function cantKeepSum(span: Span, field: string, sum: string): Diagnostic {
+  return errorAt(span, "X0509", `\`${field}\` can't be changed: \`${sum}\` covers it`, {
+    label: "a checksum that can't be kept right",
+    help: "only sums of 16-bit words at even places can be brought up to date by what changed; a CRC covers the whole packet",
+  });
+}
+
 export function badFormat(span: Span, message: string, help?: string): Diagnostic {
   return errorAt(span, "X0505", message, help === undefined ? {} : { help });
 }
@@ -345,8 +352,6 @@ export const UNSUPPORTED = {
   fileSet: ["X0902", "constant sets from files are"],
   bigSet: ["X0903", "constant sets of over 4,096 elements are"],
   mapKind: ["X0904", "maps of this kind are"],
-  test: ["X0905", "`test` blocks are"],
-  checksumField: ["X0906", "assignment to a field that a checksum or a length depends on is"],
   redirectDevice: ["X0907", "`redirect dev` is"],
   flood: ["X0908", "`flood` is"],
   forward: ["X0909", "`forward` is"],

@@ -18,6 +18,7 @@ import { fieldPrograms } from "./programs/fields.ts";
 import { presencePrograms } from "./programs/presence.ts";
 import { refusedPrograms } from "./programs/refused.ts";
 import { reviewedPrograms } from "./programs/reviewed.ts";
+import { rewritePrograms } from "./programs/rewrites.ts";
 import { statePrograms } from "./programs/state.ts";
 import { structurePrograms } from "./programs/structure.ts";
 import { valuePrograms } from "./programs/values.ts";
@@ -28,6 +29,7 @@ const programs: readonly SmallProgram[] = [
   ...valuePrograms,
   ...statePrograms,
   ...actionPrograms,
+  ...rewritePrograms,
   ...structurePrograms,
   ...reviewedPrograms,
 ];

@@ -168,6 +168,7 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
           break;
         case "setField":
           visitor.instance(s.instance);
+          for (const sum of s.sums) visitor.instance(sum.instance);
           value(s.value);
           break;
         case "swap":

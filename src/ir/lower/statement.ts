@@ -7,6 +7,7 @@ import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
 import { parseFormat } from "../log-format.ts";
 import { bodiesOf, changedInstances } from "../presence.ts";
+import { changedBy, keepSums } from "./checksum.ts";
 import { lowerCondition, lowerInSet } from "./condition.ts";
 import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo, settled } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
@@ -61,7 +62,7 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
       l.locals.set(statement.local, lowerValue(l, statement.value));
       return true;
     case "setField":
-      setField(l, statement.instance, statement.field, statement.value);
+      setField(l, statement);
       return true;
     case "swap":
       swapFields(l, statement);
@@ -294,29 +295,36 @@ function placeInPlan(l: Lowering, instance: Instance): { readonly stage: number;
   return { stage: stage.id, member };
 }
 
-function setField(l: Lowering, instance: Instance, field: Field, value: HExpr): void {
-  const { builder } = l;
+function setField(l: Lowering, statement: HStmt & { kind: "setField" }): void {
+  const { instance, field, value, sums } = statement;
   const pointer = pointerTo(l, instance);
-  if (isPieces(field.type)) storeExpr(l, "packet", pointer, field.bitOffset / 8, value);
-  else {
+  if (isPieces(field.type)) {
+    const bound = settled(l, value);
+    keepSums(l, sums, changedBy(pointer, field), () => storeExpr(l, "packet", pointer, field.bitOffset / 8, bound));
+  } else {
     const number = lowerNumber(l, value);
-    const { width, start, shift } = coverField(field);
-    const type = width === 8 ? "i64" : "i32";
-    const whole = shift === 0 && field.bitWidth === width * 8;
-    let stored = l.resize(number, type);
-    if (!whole) {
-      // Only the field's bits change: the bits beside it are read and put back.
-      const mask = ((1n << BigInt(field.bitWidth)) - 1n) << BigInt(shift);
-      const others = ((1n << BigInt(8 * width)) - 1n) ^ mask;
-      const raw = builder.load("packet", width, pointer, start);
-      const old = width === 1 ? raw : builder.bswap(width, raw);
-      const moved = shift === 0 ? stored : builder.binary("shl", type, stored, builder.constant(type, shift));
-      const kept = builder.binary("and", type, old, builder.constant(type, others));
-      stored = builder.binary("or", type, kept, builder.binary("and", type, moved, builder.constant(type, mask)));
-    }
-    builder.store("packet", width, pointer, start, width === 1 ? stored : builder.bswap(width, stored));
+    keepSums(l, sums, changedBy(pointer, field), () => storeNumber(l, pointer, field, number));
   }
   if (steers(field)) forget(l, instance);
+}
+
+function storeNumber(l: Lowering, pointer: ValueId, field: Field, number: ValueId): void {
+  const { builder } = l;
+  const { width, start, shift } = coverField(field);
+  const type = width === 8 ? "i64" : "i32";
+  const whole = shift === 0 && field.bitWidth === width * 8;
+  let stored = l.resize(number, type);
+  if (!whole) {
+    // Only the field's bits change: the bits beside it are read and put back.
+    const mask = ((1n << BigInt(field.bitWidth)) - 1n) << BigInt(shift);
+    const others = ((1n << BigInt(8 * width)) - 1n) ^ mask;
+    const raw = builder.load("packet", width, pointer, start);
+    const old = width === 1 ? raw : builder.bswap(width, raw);
+    const moved = shift === 0 ? stored : builder.binary("shl", type, stored, builder.constant(type, shift));
+    const kept = builder.binary("and", type, old, builder.constant(type, others));
+    stored = builder.binary("or", type, kept, builder.binary("and", type, moved, builder.constant(type, mask)));
+  }
+  builder.store("packet", width, pointer, start, width === 1 ? stored : builder.bswap(width, stored));
 }
 
 function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): void {

@@ -54,9 +54,9 @@ export const refusedPrograms: readonly RefusedProgram[] = [
   },
   { name: "encapsulation isn't built yet", source: "«pop vlan»\npass\n", says: /not supported yet/ },
   {
-    name: "fields under a checksum aren't written yet",
-    source: "if ip then { «ip.ttl -= 1» }\n",
-    says: /not supported yet/,
+    name: "fields under a CRC aren't written",
+    source: "if sctp then { «sctp.dport = 9» }\n",
+    says: /covers/,
   },
   { name: "a bracket is missing", source: "if tcp.dport in { 80, 443 «then» drop\n" },
 ];
