@@ -14,13 +14,8 @@ import { encodeBtfExt, type FuncInfo, type LineInfo, type SectionInfo } from "./
 import { btfLinkage } from "./btf-format.ts";
 import { ElfBuilder, type SectionSpec, type SymbolSpec } from "./elf.ts";
 import { relocationType, sectionFlag, sectionType, symbolBinding, symbolType } from "./elf-format.ts";
+import { lineStart, lineText } from "./line-text.ts";
 import { mapDefinition, runConfigDefinition } from "./map-btf.ts";
-
-/**
- * The most bytes of a source line that line info keeps. The kernel's verifier formats its messages in a buffer of 1024 bytes
- * (BPF_VERIFIER_TMP_LOG_SIZE) and some releases warn in the system log when one doesn't fit.
- */
-const maxLineTextBytes = 900;
 
 /**
  * The object file. Throws InternalError for an object that no loader would take (names that aren't C identifiers, line info
@@ -122,10 +117,10 @@ class ObjectWriter {
 
   /** The place of a line's text in .BTF. Cutting comes first: thousands of instructions can come from one endless line. */
   #lineText(text: string): number {
-    const start = text.length > maxLineTextBytes ? text.slice(0, maxLineTextBytes + 1) : text;
+    const start = lineStart(text);
     const known = this.#lineTexts.get(start);
     if (known !== undefined) return known;
-    const offset = this.#btf.text(printableByKernel(start));
+    const offset = this.#btf.text(lineText(start));
     this.#lineTexts.set(start, offset);
     return offset;
   }
@@ -202,12 +197,4 @@ function refuseLocalCalls(program: BpfProgram): void {
   for (const insn of program.insns) {
     assert(insn.kind !== "call" || insn.callee.kind !== "local", `${program.name} calls a local function`);
   }
-}
-
-/** `text` without what would end it early, cut to what the kernel can print. */
-function printableByKernel(text: string): string {
-  const whole = text.replaceAll("\0", "\u2400");
-  const bytes = utf8(whole);
-  if (bytes.length <= maxLineTextBytes) return whole;
-  return `${new TextDecoder().decode(bytes.subarray(0, maxLineTextBytes), { stream: true })}…`;
 }
