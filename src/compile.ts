@@ -9,15 +9,17 @@ import { SourceFile } from "./base/source.ts";
 import { printAsm } from "./bpf/asm.ts";
 import { xdpMd } from "./bpf/context.ts";
 import { slotsOf } from "./bpf/insn.ts";
-import { beyondKernel, type CpuLevel, type KernelVersion, minimumKernel, type ProgramNeeds } from "./bpf/kernel.ts";
+import { beyondKernel, type CpuLevel, type KernelFeatureName, type KernelVersion, minimumKernel, type ProgramNeeds } from "./bpf/kernel.ts";
 import type { BpfMap, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
 import { followImports } from "./imports.ts";
 import { checkModule } from "./ir/check-module.ts";
+import { checkFills } from "./ir/check-test.ts";
 import { Context } from "./ir/context.ts";
 import { HeaderGraph } from "./ir/header-graph.ts";
-import type { HModule, HProgram, MapSymbol } from "./ir/hir.ts";
+import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
+import type { HFill, HTest } from "./ir/hir-test.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { btfInt, btfOf } from "./ir/layout.ts";
 import { lintProgram } from "./ir/lints.ts";
@@ -28,6 +30,7 @@ import * as messages from "./ir/messages.ts";
 import { optimise } from "./ir/passes/pipeline.ts";
 import { checkPresence } from "./ir/presence.ts";
 import { printIr } from "./ir/print.ts";
+import { type ProbedBlock, probe } from "./ir/probes.ts";
 import { validate } from "./ir/validate.ts";
 import type * as ast from "./parser/ast.ts";
 import { parse } from "./parser/parse.ts";
@@ -56,6 +59,10 @@ export interface CompileOptions {
   readonly defines: ReadonlyMap<string, string>;
   /** Holds the IR to its rules after lowering and after every pass. For tests: it takes long, and what breaks a rule is a bug of ours. */
   readonly checkEachPass?: boolean;
+  /** What a run sets up before its first packet: statements as in a test (`ports = { 80 }`), typed like those; see CompileModel.setUp. */
+  readonly setUp?: readonly string[];
+  /** Counts how often each rule is reached, in globals of the object's own: see CompileModel.probes. */
+  readonly probes?: boolean;
   /** Called with a pass's name and what it made: the IR as text, and how long it took in milliseconds. */
   readonly observe?: (event: PassEvent) => void;
 }
@@ -86,6 +93,19 @@ export interface CompileOutput {
   /** The text of `--emit ir`: the IR after the last pass. */
   readonly ir: () => string;
   readonly programs: readonly ProgramReport[];
+  readonly model: CompileModel;
+}
+
+/** What those who run the programs need to know of their source. */
+export interface CompileModel {
+  readonly headers: readonly Header[];
+  readonly tests: readonly HTest[];
+  /** What the option `setUp` says. */
+  readonly setUp: readonly HFill[];
+  /** Where each global lies in its section, in bytes. */
+  readonly offsetOf: (global: GlobalSymbol) => number;
+  /** With the option `probes`: by program what counts how often its rules are reached. */
+  readonly probes: ReadonlyMap<string, ProbedBlock>;
 }
 
 /** Figures of one program, for `-v`. */
@@ -113,14 +133,17 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const ctx = new Context(parseDefines(options.defines, parsed.diagnostics));
   for (const d of [...parsed.diagnostics, ...followed.diagnostics]) ctx.diagnostics.add(d);
   const module = step("types", null, () => checkModule(ctx, followed.sources));
+  const setUp = checkSetUp(ctx, options.setUp ?? []);
   const graph = new HeaderGraph(module.headers);
   for (const program of module.programs) step("presence", program.name, () => checkPresence(ctx, program, graph));
   const failed = { diagnostics: ctx.diagnostics.all, output: null, files: followed.files };
   if (ctx.diagnostics.hasErrors) return failed;
 
-  const data = new DataPool(module.globals);
+  const probed = options.probes === true ? module.programs.map((p, i) => probe(p, `xdpc_${i}_`)) : [];
+  const data = new DataPool([...module.globals, ...probed.flatMap((p) => p.symbols)]);
   const maps = module.maps.map(mapOf);
-  const compiled = module.programs.map((program) => compileProgram(program, module, data, options, ctx, step));
+  const sources = probed.length > 0 ? probed.map((p) => p.program) : module.programs;
+  const compiled = sources.map((program) => compileProgram(program, module, data, options, ctx, step));
   const programs = compiled.filter((c) => c !== null);
   if (ctx.diagnostics.hasErrors || programs.length !== compiled.length) return failed;
 
@@ -145,7 +168,18 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   });
   const asm = (): string => programs.map(({ program }) => asmText(program)).join("\n");
   const ir = (): string => programs.map(({ fn }) => printIr(fn)).join("\n");
-  return { diagnostics: ctx.diagnostics.all, output: { object, asm, ir, programs: reports }, files: followed.files };
+  const model: CompileModel = {
+    headers: module.headers,
+    tests: module.tests,
+    setUp,
+    offsetOf: (global) => data.offsetOf(global),
+    probes: new Map(probed.map((p) => [p.program.name, p.rules])),
+  };
+  return {
+    diagnostics: ctx.diagnostics.all,
+    output: { object, asm, ir, programs: reports, model },
+    files: followed.files,
+  };
 }
 
 type Step = <T>(pass: string, program: string | null, run: () => T, dump?: (result: T) => string) => T;
@@ -284,6 +318,16 @@ function parseDefines(defines: ReadonlyMap<string, string>, diagnostics: Diagnos
     if (decl?.kind === "constDecl") result.set(name, decl.value);
   }
   return result;
+}
+
+/** The statements of the option `setUp`; faults in them are the user's. */
+function checkSetUp(ctx: Context, written: readonly string[]): readonly HFill[] {
+  return written.flatMap((text) => {
+    const { file, diagnostics: faults } = parse(new SourceFile("<set-up>", `test "" { ${text}\n}`));
+    for (const fault of faults) ctx.diagnostics.add(fault);
+    const [decl] = file.items;
+    return faults.length > 0 || decl?.kind !== "testDecl" ? [] : checkFills(ctx, decl.steps);
+  });
 }
 
 function astText(file: ast.File): string {

@@ -19,9 +19,13 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ir: ["base", "bpf", "parser/ast.ts"],
   codegen: ["base", "bpf", "ir"],
   elfwriter: ["base", "bpf"],
+  // What a program means, twice: neither sees the other, nor the code generator, so that no mistake is shared.
+  checker: ["base", "bpf"],
   vm: ["base", "bpf"],
   // The list of passes, and the imports between files that come before them.
   "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter"],
+  // Rules run on packets in the machine: tests, captures.
+  testing: ["base", "bpf", "ir", "elfwriter", "vm", "compile.ts"],
   // What the package carries: read from the folders beside src/ when run from source; the build puts the texts themselves in its place.
   "cli/package-files.ts": ["node:"],
   // The library as source files, hosts over texts, the package's entry.
@@ -31,7 +35,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "base",
     "bpf",
     "elfwriter",
+    "checker",
+    "vm",
     "compile.ts",
+    "testing",
     "cli/package-files.ts",
     "index.ts",
     "explain",

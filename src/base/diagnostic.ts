@@ -21,7 +21,7 @@ export interface Fix {
 /**
  * One message to the user. `code` is `X` and four digits and never changes its meaning; the hundreds name the phase:
  * X00xx files and imports, X01xx tokens and grammar, X02xx names, X03xx types, X04xx presence, X05xx state and actions,
- * X06xx limits of the target (size, stack, kernel), X07xx lints, X09xx language that isn't supported yet.
+ * X06xx limits of the target (size, stack, kernel), X07xx lints, X08xx tests, X09xx language that isn't supported yet.
  * `message` is lower case without a full stop; `help` says which edit repairs it.
  */
 export interface Diagnostic {

@@ -7,6 +7,7 @@ import { limitExplanations } from "./limits.ts";
 import { nameExplanations } from "./names.ts";
 import { stateExplanations } from "./state.ts";
 import { syntaxExplanations } from "./syntax.ts";
+import { testExplanations } from "./tests.ts";
 import { tokenExplanations } from "./tokens.ts";
 import { treeExplanations } from "./tree.ts";
 import { typeExplanations } from "./types.ts";
@@ -22,6 +23,7 @@ export const explanations: readonly Explanation[] = [
   ...typeExplanations,
   ...stateExplanations,
   ...limitExplanations,
+  ...testExplanations,
   ...unsupportedExplanations,
 ];
 

@@ -6,6 +6,7 @@ import type { RunConfig } from "../bpf/object.ts";
 import type * as ast from "../parser/ast.ts";
 import { checkCondition, isConditional } from "./check-condition.ts";
 import { checkStatements } from "./check-statement.ts";
+import { checkTests } from "./check-test.ts";
 import { checkConstant, checkValue } from "./check-value.ts";
 import type { Context, NamedDecl } from "./context.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
@@ -74,9 +75,6 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
             messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
           );
         break;
-      case "testDecl":
-        if (sources.main.items.includes(decl)) ctx.diagnostics.add(messages.notSupportedYet(decl.title.span, "test"));
-        break;
       default:
         break;
     }
@@ -91,7 +89,13 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
   for (const decl of users.flatMap((file) => file.items)) {
     if (decl.kind === "fnDecl" && !ctx.called.has(decl)) checkUncalled(ctx, decl);
   }
-  return { license, programs, maps, globals, headers: [...ctx.headers.values()] };
+  const tests = checkTests(
+    ctx,
+    sources.main.items.filter((i) => i.kind === "testDecl"),
+    programs,
+  );
+  globals.push(...ctx.devices.values());
+  return { license, programs, maps, globals, headers: [...ctx.headers.values()], tests };
 }
 
 function isNamed(item: ast.Decl | ast.Stmt): item is NamedDecl {
@@ -103,6 +107,7 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
   for (const item of library.flatMap((file) => file.items)) {
     if (!isNamed(item) || (item.kind === "headerDecl" && item.body === null)) continue;
     ctx.names.set(item.name.text, item);
+    if (item.kind === "fnDecl") ctx.libraryFunctions.set(item.name.text, item);
     if (item.kind === "headerDecl" && item.alias !== null) ctx.names.set(item.alias.text, item);
   }
   const own = new Map<string, NamedDecl>();

@@ -215,6 +215,8 @@ export interface HeaderField {
   } | null;
   /** `optional` behind a checksum: zero means none. */
   readonly optional: boolean;
+  /** `= 64`: what the field holds in a header that is made, where nobody says otherwise; null: zero. */
+  readonly initial: Expr | null;
   readonly span: Span;
 }
 
@@ -269,7 +271,7 @@ export type ProgramAttribute =
   | { readonly kind: "priority"; readonly value: Expr; readonly span: Span }
   | { readonly kind: "chain"; readonly verdicts: readonly Verdict[]; readonly span: Span };
 
-/** `test "…" for responder with meta.x = 3 { … }`: parsed whole, run by a later phase. */
+/** `test "…" for responder with meta.x = 3 { … }` */
 export interface TestDecl {
   readonly kind: "testDecl";
   readonly title: StringLiteral;
@@ -279,11 +281,12 @@ export interface TestDecl {
   readonly span: Span;
 }
 
-/** A line of a test: fill state, build the packet, say what's expected. */
+/** A line of a test: fill state, build a packet and send it (`times 3`), say what's expected of its fate or of the state. */
 export type TestStep =
   | { readonly kind: "fill"; readonly target: Expr; readonly value: Expr; readonly span: Span }
-  | { readonly kind: "packet"; readonly layers: readonly Expr[]; readonly span: Span }
+  | { readonly kind: "packet"; readonly layers: readonly Expr[]; readonly times: Expr | null; readonly span: Span }
   | { readonly kind: "expect"; readonly action: Stmt; readonly layers: readonly Expr[]; readonly span: Span }
+  | { readonly kind: "expectState"; readonly condition: Expr; readonly span: Span }
   | ErrorNode;
 
 // ----------------------------------------------------------------------------------------------------------- statements

@@ -253,6 +253,7 @@ export class AstBuilder extends StatementBuilder {
     const bits = token(node, "LITERAL");
     const named = child(node, "fieldBits");
     const covers = child(node, "covers");
+    const initial = child(node, "atom");
     return {
       name: this.name(token(node, "LABEL"), node),
       width:
@@ -269,6 +270,7 @@ export class AstBuilder extends StatementBuilder {
               span: this.span(covers),
             },
       optional: token(node, "OPTIONAL") !== undefined,
+      initial: initial === undefined ? null : this.atom(initial, node),
       span: this.span(node),
     };
   }
@@ -365,12 +367,28 @@ export class AstBuilder extends StatementBuilder {
         span,
       };
     }
-    const layersNode = child(node, "layers");
-    const layers = layersNode === undefined ? [] : nodes(layersNode, "layer").map((layer) => this.#layer(layer));
-    if (token(node, "PACKET") !== undefined && layersNode !== undefined) return { kind: "packet", layers, span };
-    const expectation = child(node, "expectation");
-    if (expectation === undefined || child(node, "skipped") !== undefined) return { kind: "error", span };
-    return { kind: "expect", action: this.action(expectation), layers, span };
+    const packet = child(node, "layers");
+    if (token(node, "PACKET") !== undefined && packet !== undefined) {
+      const times = child(node, "atom");
+      return {
+        kind: "packet",
+        layers: this.#layers(packet),
+        times: times === undefined ? null : this.atom(times, node),
+        span,
+      };
+    }
+    const expected = child(node, "expected");
+    if (expected === undefined || child(node, "skipped") !== undefined) return { kind: "error", span };
+    const condition = child(expected, "expression");
+    if (condition !== undefined) return { kind: "expectState", condition: this.expr(condition, expected), span };
+    const expectation = child(expected, "expectation");
+    if (expectation === undefined) return { kind: "error", span };
+    const layers = child(expected, "layers");
+    return { kind: "expect", action: this.action(expectation), layers: layers ? this.#layers(layers) : [], span };
+  }
+
+  #layers(node: CstNode): readonly ast.Expr[] {
+    return nodes(node, "layer").map((layer) => this.#layer(layer));
   }
 
   #layer(node: CstNode): ast.Expr {

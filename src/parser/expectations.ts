@@ -86,6 +86,7 @@ const alternatives: Readonly<Record<string, string>> = {
   programAttribute: "`pass`, `drop`, `tx` or `aborted`",
   testDecl: "a setting such as `meta.now = 5s`",
   expectation: "a verdict or an action",
+  expected: "a verdict, an action or a condition",
   layer: "a header's name",
   arm: "a pattern",
 };

@@ -125,7 +125,8 @@ function headerField(f: ast.HeaderField): string {
   const width = f.width.kind === "bits" ? formatExpr(f.width.value) : formatType(f.width.type);
   const bits = f.bits.length === 0 ? "" : ` { ${f.bits.map((b) => b.text).join(", ")} }`;
   const covers = f.covers === null ? "" : ` ${f.covers.kind}(${f.covers.parts.map((p) => p.text).join(", ")})`;
-  return `${f.name.text} : ${width}${bits}${covers}${f.optional ? " optional" : ""}`;
+  const initial = f.initial === null ? "" : ` = ${atom(f.initial)}`;
+  return `${f.name.text} : ${width}${bits}${covers}${f.optional ? " optional" : ""}${initial}`;
 }
 
 function programAttribute(a: ast.ProgramAttribute): string {
@@ -155,12 +156,16 @@ function testStep(s: ast.TestStep, indent: string): string {
   switch (s.kind) {
     case "fill":
       return `${postfix(s.target)} = ${formatExpr(s.value)}`;
-    case "packet":
-      return `packet ${s.layers.map(formatExpr).join(" / ")}`;
+    case "packet": {
+      const times = s.times === null ? "" : ` times ${atom(s.times)}`;
+      return `packet ${s.layers.map(formatExpr).join(" / ")}${times}`;
+    }
     case "expect": {
       const layers = s.layers.length === 0 ? "" : ` ${s.layers.map(formatExpr).join(" / ")}`;
       return `expect ${statement(s.action, indent)}${layers}`;
     }
+    case "expectState":
+      return `expect ${formatExpr(s.condition)}`;
     case "error":
       return textOf(s.span);
   }

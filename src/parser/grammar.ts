@@ -261,6 +261,10 @@ export class RuleParser extends StatementRules {
     this.OPTION(() => this.SUBRULE(this.fieldBits));
     this.OPTION1(() => this.SUBRULE(this.covers));
     this.OPTION2(() => this.CONSUME(t.Optional));
+    this.OPTION3(() => {
+      this.CONSUME(t.Equals);
+      this.SUBRULE(this.atom);
+    });
   });
 
   readonly fieldBits = this.RULE("fieldBits", () => {
@@ -436,13 +440,16 @@ export class RuleParser extends StatementRules {
           ALT: () => {
             this.CONSUME(t.Packet);
             this.SUBRULE(this.layers);
+            this.OPTION(() => {
+              this.CONSUME(t.Times);
+              this.SUBRULE(this.atom);
+            });
           },
         },
         {
           ALT: () => {
             this.CONSUME(t.Expect);
-            this.SUBRULE(this.expectation);
-            this.OPTION({ GATE: () => !this.startsAssignment(true), DEF: () => this.SUBRULE1(this.layers) });
+            this.SUBRULE(this.expected);
           },
         },
         { ALT: () => this.SUBRULE(this.fill) },
@@ -456,6 +463,20 @@ export class RuleParser extends StatementRules {
     this.MANY(() => this.SUBRULE(this.suffix));
     this.CONSUME(t.Equals);
     this.SUBRULE(this.expression);
+  });
+
+  readonly expected = this.RULE("expected", () => {
+    this.OR([
+      {
+        ALT: () => {
+          this.SUBRULE(this.expectation);
+          this.OPTION({ GATE: () => !this.startsAssignment(true), DEF: () => this.SUBRULE(this.layers) });
+        },
+        // The words that open an action are names too; here they are never taken for names.
+        IGNORE_AMBIGUITIES: true,
+      },
+      { ALT: () => this.SUBRULE(this.expression) },
+    ]);
   });
 
   readonly expectation = this.RULE("expectation", () => {

@@ -257,6 +257,7 @@ export const Per = contextual("per");
 export const With = contextual("with");
 export const Packet = contextual("packet");
 export const Expect = contextual("expect");
+export const Times = contextual("times");
 
 /** `dev` directly before a string: `redirect dev "eth1"`. Never a name, so that the grammar can tell the two apart. */
 export const Dev = createToken({ name: "DEV", label: "dev", pattern: Lexer.NA });

@@ -55,6 +55,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
           reasons: ["5.2: global data"],
         },
       ],
+      model: { headers: [], tests: [], setUp: [], offsetOf: () => 0, probes: new Map() },
     },
   };
 }

@@ -442,10 +442,6 @@ const UNBUILT: readonly (readonly [code: string, source: string])[] = [
   ["X0904", "map nets : lpm_trie<u32, u32>[8]\npass"],
   ["X0904", "map q : queue<u32>[8]\npass"],
   ["X0904", "map q : bloom_filter<u32>[8]\npass"],
-  [
-    "X0905",
-    'set ports : u16[4]\nif tcp.dport in ports then drop\ntest "web" { packet eth / ip(saddr: 10.0.0.1) / tcp(dport: 80)\n expect drop }',
-  ],
   ["X0907", 'redirect dev "eth1"'],
   ["X0908", "devmap ways[4]\nflood ways"],
   ["X0909", "forward"],
