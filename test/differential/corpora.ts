@@ -1,0 +1,47 @@
+// The corpora as lists and streams of candidates, by size and seed: what the table's rows are made of.
+
+import type { ProgramImage } from "../../src/bpf/image.ts";
+import { type ImageLoader, MapError } from "../support/image-load.ts";
+import { Random } from "../support/random.ts";
+import type { Candidate } from "./candidate.ts";
+import { generate } from "./generate.ts";
+import { mutate } from "./mutate.ts";
+
+/** Programs to make mutants of: cheap ones are taken more often than those that cost the verifier much. */
+export class MutantSource {
+  readonly #cheap: Candidate[] = [];
+  readonly #dear: Candidate[] = [];
+
+  /** Asks the kernel what each of the `bases` costs. Only what it accepts and isn't very big is changed. */
+  constructor(bases: readonly Candidate[], loader: ImageLoader) {
+    for (const base of bases) {
+      try {
+        const { verdict, processed } = loader.judge(base.image);
+        if (verdict === "accept" && processed !== null && processed < 30_000)
+          (processed < 1500 ? this.#cheap : this.#dear).push(base);
+      } catch (failure) {
+        if (!(failure instanceof MapError)) throw failure;
+      }
+    }
+  }
+
+  /** How many programs there are to change. */
+  get bases(): number {
+    return this.#cheap.length + this.#dear.length;
+  }
+
+  /** Mutant number `index` of a seed; the same one every time. */
+  mutant(seed: number, index: number): Candidate {
+    const random = new Random(Math.imul(seed, 0x9e3779b1) + index);
+    const pool = this.#dear.length > 0 && (this.#cheap.length === 0 || random.chance(4)) ? this.#dear : this.#cheap;
+    const base = random.pick(pool);
+    const { image, what } = mutate(base.image, random);
+    return { corpus: "mutants", name: `mutant ${seed}/${index}: ${what} in ${base.name}`, image };
+  }
+}
+
+/** Random program number `index` of a seed. */
+export function randomProgram(seed: number, index: number): Candidate {
+  const image: ProgramImage = generate(new Random(Math.imul(seed, 0x85ebca6b) + index));
+  return { corpus: "random programs", name: `random ${seed}/${index}`, image };
+}
