@@ -42,9 +42,9 @@ export interface CallbackEntry {
 export interface Env {
   readonly program: Program;
   /** The state before the current instruction, written in place by whoever walks it. */
-  state: VerifierState;
+  readonly state: VerifierState;
   /** The instruction being walked. */
-  slot: number;
+  readonly slot: number;
   /** One byte a slot, 0 at first, for the memory room: the kinds of pointer already used there (save_aux_ptr_type). */
   readonly pointerKindAt: Uint8Array;
   /** The deepest stack use in bytes of each function so far: memory accesses raise it. */
@@ -73,6 +73,11 @@ export interface Env {
   enterCallback(entry: CallbackEntry): void;
   /** Queues a copy of the current state as a branch to `slot`, after which `change` may alter that copy. */
   pushBranch(slot: number, change: (state: VerifierState) => void): void;
+  /**
+   * Ends the current function (not the outermost) as a tail call does that succeeds: the caller goes on behind its call with any
+   * number in r0 (prepare_func_exit). The state is the caller's afterwards.
+   */
+  returnFromTailCall(): void;
 }
 
 // The signatures the engine expects of the memory and helper room; each walks the whole instruction at env.slot but for the
