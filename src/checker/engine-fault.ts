@@ -23,12 +23,25 @@ export type EngineFault =
   | { readonly kind: "tooLong"; readonly slots: number }
   | { readonly kind: "empty" }
   | { readonly kind: "tooManyMaps"; readonly count: number }
+  | { readonly kind: "noSuchMap"; readonly index: number }
+  /** The address of a value of a map that has none (not an array of one entry), or beyond the value. */
+  | { readonly kind: "mapValueAddress"; readonly map: string; readonly offset: number }
+  /** The functions by the image aren't those the code has. */
+  | { readonly kind: "functionInfo" }
+  | { readonly kind: "tailCallInFunction" }
+  | { readonly kind: "legacyAccess" }
+  /** A call to the start of no function, or of a function without the BTF it needs. */
+  | { readonly kind: "callbackFunction"; readonly why: "noBtf" | "global" }
   /** Calls. */
   | { readonly kind: "callTooDeep"; readonly depth: number }
   | { readonly kind: "recursion" }
   | { readonly kind: "stackTooDeep"; readonly bytes: number; readonly limit: number; readonly tailCall: boolean }
   | { readonly kind: "argument"; readonly register: number; readonly value: RegValue; readonly wants: string }
   | { readonly kind: "result"; readonly value: RegValue; readonly wants: string }
+  /** A global function that can't be called so, or at all; `function` is its number. */
+  | { readonly kind: "globalFunction"; readonly function: number; readonly why: "tooManyArguments" | "result" }
+  | { readonly kind: "globalCallWithLock" }
+  | { readonly kind: "callWithLock" }
   /** Arithmetic on pointers. */
   | {
       readonly kind: "pointerArithmetic";

@@ -56,18 +56,21 @@ export class Stop {
   readonly fault: Fault | null;
   /** What isn't modelled, or null. */
   readonly unsupported: string | null;
-  constructor(fault: Fault | null, unsupported: string | null) {
+  /** The instruction, where it isn't the one being walked. */
+  readonly slot: number | null;
+  constructor(fault: Fault | null, unsupported: string | null, slot: number | null) {
     this.fault = fault;
     this.unsupported = unsupported;
+    this.slot = slot;
   }
 }
 
-/** Ends the walk: the kernel refuses the instruction being walked. */
-export function refuse(fault: Fault): never {
-  throw new Stop(fault, null);
+/** Ends the walk: the kernel refuses the instruction being walked, or before any walk the one at `slot`. */
+export function refuse(fault: Fault, slot: number | null = null): never {
+  throw new Stop(fault, null, slot);
 }
 
 /** Ends the walk: what comes isn't modelled; `what` follows "not modelled: ". */
 export function unsupported(what: string): never {
-  throw new Stop(null, what);
+  throw new Stop(null, what, null);
 }
