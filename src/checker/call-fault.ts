@@ -71,4 +71,21 @@ export type CallFault =
       readonly why: "place" | "uninitialised" | "kind" | "constant" | "notAcquired" | "memory";
     }
   /** A kernel function that XDP programs don't have. */
-  | { readonly kind: "kfuncNotForXdp"; readonly name: string };
+  | { readonly kind: "kfuncNotForXdp"; readonly name: string }
+  /** A map that the kernel doesn't make. */
+  | {
+      readonly kind: "mapCreation";
+      readonly map: ImageMap;
+      readonly why:
+        | "flags"
+        | "noPrealloc"
+        | "keySize"
+        | "valueSize"
+        | "entries"
+        | "ringSize"
+        | "tooBig"
+        | "noInner"
+        | "inner"
+        | "fields"
+        | "fieldsReadOnly";
+    };
