@@ -68,7 +68,8 @@ export class Core implements HelperEnvironment {
   readonly words = new Int32Array(12);
   readonly memory = new Memory();
   context: ContextValues | null = null;
-  readonly cpu: number;
+  /** Changes only between runs. */
+  cpu: number;
   readonly cpus: number;
   readonly clock: Clock;
   redirect: Redirect | null = null;

@@ -45,6 +45,8 @@ export interface MachineOptions {
 export interface RunOptions {
   /** The program's name; default the first image. */
   readonly program?: string;
+  /** The CPU this run is on; default the machine's. */
+  readonly cpu?: number;
   readonly ingressIfindex?: number;
   readonly rxQueueIndex?: number;
   /** Readable in programs of devmap entries only: where null, reading it is a fault. Default null. */
@@ -90,6 +92,7 @@ export class Machine {
   readonly #core: Core;
   readonly #packet = new Packet();
   readonly #budget: number;
+  readonly #cpu: number;
   readonly #contextHi: number;
   readonly #programs: LoadedProgram[] = [];
 
@@ -98,6 +101,7 @@ export class Machine {
     const list = "code" in images ? [images] : images;
     this.clock = { monotonicNs: 0n, bootNs: 0n, taiNs: 0n, ...options.clock };
     this.#budget = options.budget ?? defaultBudget;
+    this.#cpu = options.cpu ?? 0;
     const core = new Core({
       helpers: options.helpers ?? new Map(),
       kfuncs: options.kfuncs ?? new Map(),
@@ -133,6 +137,7 @@ export class Machine {
   run(packet: Uint8Array, options: RunOptions = {}): RunResult {
     const core = this.#core;
     const place = this.#packet;
+    core.cpu = options.cpu ?? this.#cpu;
     core.memory.beginRun();
     place.place(packet, options.meta ?? null);
     place.ingressIfindex = options.ingressIfindex ?? 0;
