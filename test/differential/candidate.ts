@@ -18,6 +18,7 @@ export const corpora = [
   "Debian's objects",
   "C programs",
   "mutants",
+  "mutants of kernel tests",
   "random programs",
   "kernel tests",
 ] as const;

@@ -3,7 +3,7 @@
 import type { ProgramImage } from "../../src/bpf/image.ts";
 import { type ImageLoader, MapError } from "../support/image-load.ts";
 import { Random } from "../support/random.ts";
-import type { Candidate } from "./candidate.ts";
+import type { Candidate, Corpus } from "./candidate.ts";
 import { generate } from "./generate.ts";
 import { mutate } from "./mutate.ts";
 
@@ -31,12 +31,12 @@ export class MutantSource {
   }
 
   /** Mutant number `index` of a seed; the same one every time. */
-  mutant(seed: number, index: number): Candidate {
+  mutant(seed: number, index: number, corpus: Corpus = "mutants"): Candidate {
     const random = new Random(Math.imul(seed, 0x9e3779b1) + index);
     const pool = this.#dear.length > 0 && (this.#cheap.length === 0 || random.chance(4)) ? this.#dear : this.#cheap;
     const base = random.pick(pool);
     const { image, what } = mutate(base.image, random);
-    return { corpus: "mutants", name: `mutant ${seed}/${index}: ${what} in ${base.name}`, image };
+    return { corpus, name: `mutant ${seed}/${index}: ${what} in ${base.name}`, image };
   }
 }
 

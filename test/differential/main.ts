@@ -16,6 +16,7 @@ const number = (name: string, otherwise: number): number => Number(process.env[n
 
 const seed = number("XDPC_SEED", 1);
 const mutants = number("XDPC_MUTANTS", 20_000);
+const kernelMutants = number("XDPC_KERNEL_MUTANTS", 10_000);
 const random = number("XDPC_RANDOM", 5000);
 const generated = number("XDPC_GENERATED", 100);
 const every = process.env.XDPC_EVERY === "1";
@@ -78,7 +79,13 @@ if (again.length > 0) {
     stage("random programs", () => {
       for (let index = 0; index < random; index++) judge(randomProgram(seed, index));
     });
-  if (wants("kernel")) stage("kernel tests", () => kernelTests().forEach(judge));
+  const tests = wants("kernel") || wants("kernel-mutants") ? kernelTests() : [];
+  if (wants("kernel")) stage("kernel tests", () => tests.forEach(judge));
+  if (wants("kernel-mutants"))
+    stage("mutants of kernel tests", () => {
+      const source = new MutantSource(tests, loader);
+      for (let index = 0; index < kernelMutants; index++) judge(source.mutant(seed, index, "mutants of kernel tests"));
+    });
 
   const table = tableOf(agreement.rows());
   console.log(`\nseed ${seed}\n\n${table}\n`);

@@ -87,6 +87,8 @@ function loadBtf(blob: Uint8Array): number {
  */
 export class ImageLoader {
   readonly #maps = new Map<string, number>();
+  /** Maps of one program only, closed with it. */
+  readonly #own: number[] = [];
 
   /** The descriptor of a map, made at first use. Throws `MapError` when the kernel refuses it or it needs more BTF than is known. */
   #map(map: ImageMap): number {
@@ -96,7 +98,9 @@ export class ImageLoader {
     const known = this.#maps.get(signature);
     if (known !== undefined) return known;
     const fd = this.#create(map);
-    this.#maps.set(signature, fd);
+    // The first program that uses an array of programs decides what others may use it.
+    if (map.type === MAP_TYPE.prog_array) this.#own.push(fd);
+    else this.#maps.set(signature, fd);
     return fd;
   }
 
@@ -152,8 +156,9 @@ export class ImageLoader {
         if (src === 1 || src === 2) view.setInt32(at + 4, fds[imm] ?? NO_FD, true);
         slot++;
       } else if (opcode === CALL && src === 2) {
+        // No name: as libbpf leaves a weak function that isn't there.
         const name = image.kfuncs[imm];
-        view.setInt32(at + 4, (name === undefined ? null : kernelFunction(name)) ?? NO_TYPE, true);
+        view.setInt32(at + 4, name === undefined ? 0 : (kernelFunction(name) ?? NO_TYPE), true);
       }
     }
     return code;
@@ -164,6 +169,14 @@ export class ImageLoader {
    * parameters. Throws `MapError` when the program can't even be asked about.
    */
   judge(image: ProgramImage, logLevel: number = LOG_LEVEL.statistics): KernelVerdict {
+    try {
+      return this.#judge(image, logLevel);
+    } finally {
+      for (const fd of this.#own.splice(0)) closeFd(fd);
+    }
+  }
+
+  #judge(image: ProgramImage, logLevel: number): KernelVerdict {
     const code = this.#resolved(image);
     const hasBtf = image.functions.some(({ parameters }) => parameters !== null);
     const btf = hasBtf ? programBtf(image.functions) : null;
