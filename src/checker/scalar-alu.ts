@@ -100,7 +100,7 @@ function computed(op: AluOp, bits: 32 | 64, a: Scalar, b: Scalar): Scalar {
   if (transfer === undefined || (isShift(op) && !shiftsByKnown(bits, b))) return unknown;
   loadDraft(draft, a);
   transfer(draft, b, bits);
-  return finishDraft(draft, bits);
+  return finishDraft(draft, bits, a);
 }
 
 /** The exact result of an operation on two certain numbers, or null for those that aren't followed. */
@@ -159,7 +159,7 @@ export function zext32(a: Scalar): Scalar {
   const seen = memo.get(key, a, a);
   if (seen !== undefined) return seen;
   loadDraft(draft, a);
-  return memo.put(key, a, a, finishDraft(draft, 32));
+  return memo.put(key, a, a, finishDraft(draft, 32, a));
 }
 
 /** Two ways on which the kernel goes on at an instruction, told apart by the first operand. */

@@ -4,8 +4,18 @@
 // Source: Linux kernel/bpf/verifier.c (is_scalar_branch_taken, regs_refine_cond_op, reg_set_min_max, 6.18).
 
 import type { JumpOp } from "../bpf/insn.ts";
-import type { Scalar } from "./scalar.ts";
-import { Draft, forget32, forget64, loadDraft, repairDraft, sealDraft, setBits, syncDraft } from "./scalar-draft.ts";
+import { isExact, type Scalar } from "./scalar.ts";
+import {
+  Draft,
+  forget32,
+  forget64,
+  loadDraft,
+  repairDraft,
+  same,
+  sealDraft,
+  setBits,
+  syncDraft,
+} from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
 import {
   ALL_BITS,
@@ -256,9 +266,12 @@ const first = new Draft();
 const second = new Draft();
 const memo = new Memo<Refined>();
 
-function finish(d: Draft): void {
+/** The scalar of an operand that has learnt; a number that was certain and learnt nothing needs no second look. */
+function finish(d: Draft, before: Scalar): Scalar {
+  if (isExact(before) && same(d, before)) return before;
   syncDraft(d);
   repairDraft(d);
+  return sealDraft(d, before);
 }
 
 function keyOf(condition: Condition, bits: 32 | 64): number {
@@ -277,9 +290,7 @@ export function refine(op: JumpOp, bits: 32 | 64, taken: boolean, a: Scalar, b: 
   loadDraft(first, a);
   loadDraft(second, b);
   learn(condition, bits, first, second);
-  finish(first);
-  finish(second);
-  return memo.put(key, a, b, { dst: sealDraft(first, a), src: sealDraft(second, b) });
+  return memo.put(key, a, b, { dst: finish(first, a), src: finish(second, b) });
 }
 
 /** The same for a register compared with itself. */
@@ -287,6 +298,5 @@ export function refineSelf(op: JumpOp, bits: 32 | 64, taken: boolean, a: Scalar)
   loadDraft(first, a);
   learn(taken ? op : opposites[op], bits, first, first);
   syncDraft(first);
-  finish(first);
-  return sealDraft(first, a);
+  return finish(first, a);
 }

@@ -3,7 +3,7 @@
 // Below arithmetic and branches, above scalar.ts and tnum.ts. Knows no operation.
 // Source: Linux kernel/bpf/verifier.c (reg_bounds_sync, __reg*_deduce_bounds, reg_bounds_sanity_check, 6.18).
 
-import { Scalar, type ScalarFields, unknown } from "./scalar.ts";
+import { constant, fromUnsignedWidth, Scalar, type ScalarFields, unknown } from "./scalar.ts";
 import {
   ALL_BITS,
   LOW_HALF,
@@ -23,6 +23,8 @@ const SIGN_BIT = 1n << 63n;
 const U32_MAX = 0xffff_ffff;
 const S32_MIN = -0x8000_0000;
 const S32_MAX = 0x7fff_ffff;
+const SMALL_MAX = 0x7fff_ffffn;
+const SMALL_MIN = -0x8000_0000n;
 
 /** The fields of a scalar, to be changed. Between operations a draft holds rubbish. */
 export class Draft implements ScalarFields {
@@ -158,6 +160,7 @@ function lowFromWhole(d: Draft, min: number, max: number, steps: 0 | 1): void {
 
 /** How many steps lie between the upper halves of `min` and `max`, when it's none or one (modulo 2^32). */
 function highSteps(min: bigint, max: bigint): 0 | 1 | null {
+  if (max - min > 0x1_ffff_ffffn) return null;
   const steps = BigInt.asUintN(32, (max >> 32n) - (min >> 32n));
   return steps === 0n ? 0 : steps === 1n ? 1 : null;
 }
@@ -237,7 +240,8 @@ function bitsByBounds(d: Draft): void {
 
 const atRound = new Draft();
 
-function same(a: ScalarFields, b: ScalarFields): boolean {
+/** True when the two say the same, field for field. */
+export function same(a: ScalarFields, b: ScalarFields): boolean {
   return (
     a.u32min === b.u32min &&
     a.u32max === b.u32max &&
@@ -252,8 +256,78 @@ function same(a: ScalarFields, b: ScalarFields): boolean {
   );
 }
 
+/** The least number above `x` that the bits allow, or the greatest when there is none; all below 2^31, `x` >= `value`. */
+function nextSmall(value: number, mask: number, x: number): number {
+  const greatest = value | mask;
+  if (x >= greatest) return greatest;
+  const distance = x - value;
+  const stray = distance & ~mask;
+  const filled = distance | ~mask | (stray === 0 ? 0 : -1 >>> Math.clz32(stray));
+  return value | ((filled + 1) & mask);
+}
+
+/** True when [min, max] holds at least two numbers that the bits allow, or the only one that they allow. */
+function holdsSeveral(value: number, mask: number, min: number, max: number): boolean {
+  if (mask === 0) return min === max;
+  if (min === max) return false;
+  const next = nextSmall(value, mask, min);
+  if ((min & ~mask) === value) return next <= max;
+  return next < (value | mask) && nextSmall(value, mask, next) <= max;
+}
+
+/**
+ * True when the kernel learns from the signed range of a number below 2^31: it does by way of the low half, where it sees how
+ * that follows from the range's ends. Otherwise the range of the low half replaces it, even a narrower one.
+ */
+function signedCounts(d: Draft): boolean {
+  if (d.mask <= SMALL_MAX) return true;
+  const min = d.smin >= 0n || (d.mask & SIGN_BIT) !== 0n ? d.smin : 0n;
+  return min >= 0n ? d.smax <= LOW_HALF || (d.value | d.mask) <= LOW_HALF : min >= SMALL_MIN && d.smax <= SMALL_MAX;
+}
+
+/**
+ * What `syncDraft` does to the common case, in plain numbers: a number below 2^31 has but one range, whether signed or not,
+ * whole or half, and the kernel's rounds come to the intersection of all. False, and nothing done, where the number can be
+ * greater, where something contradicts, and where one number is left though bits say otherwise: those take the long way.
+ */
+function syncSmall(d: Draft): boolean {
+  if (d.umax > SMALL_MAX || d.value > SMALL_MAX || d.smin > SMALL_MAX || d.smax < 0n || d.s32max < 0) return false;
+  const value = Number(d.value);
+  const mask = Number(d.mask & SMALL_MAX);
+  let min = Math.max(Number(d.umin), d.u32min, d.s32min, value);
+  let max = Math.min(Number(d.umax), d.u32max, d.s32max, value | mask);
+  if (signedCounts(d)) {
+    min = Math.max(min, Number(d.smin));
+    max = Math.min(max, Number(d.smax));
+  }
+  if (min > max) return false;
+  const varying = min === max ? 0 : -1 >>> Math.clz32(min ^ max);
+  if (((value ^ min) & ~(mask | varying)) !== 0) return false;
+  const newMask = mask & varying;
+  const newValue = (value | (min & ~varying)) & ~newMask;
+  min = Math.max(min, newValue);
+  max = Math.min(max, newValue | newMask);
+  if (min > max || !holdsSeveral(newValue, newMask, min, max)) return false;
+  d.value = BigInt(newValue);
+  d.mask = BigInt(newMask);
+  d.umin = BigInt(min);
+  d.umax = BigInt(max);
+  d.smin = d.umin;
+  d.smax = d.umax;
+  d.u32min = min;
+  d.u32max = max;
+  d.s32min = min;
+  d.s32max = max;
+  return true;
+}
+
 /** Lets bits and ranges inform each other, in the kernel's order and as often as it does (not until nothing changes). */
 export function syncDraft(d: Draft): void {
+  if (!syncSmall(d)) syncLong(d);
+}
+
+/** The long way of `syncDraft`, right for every draft: what its short way must come to as well. */
+export function syncLong(d: Draft): void {
   boundByBits(d);
   for (let round = 0; round < 3; round++) {
     loadDraft(atRound, d);
@@ -297,16 +371,27 @@ function zeroUpper(d: Draft): void {
   d.smax = positive ? BigInt(d.s32max) : LOW_HALF;
 }
 
-/** The scalar that an operation of `bits` bits leaves: zeros above, bits and ranges in agreement. */
-export function finishDraft(d: Draft, bits: 32 | 64): Scalar {
+/**
+ * The scalar that an operation of `bits` bits leaves: zeros above, bits and ranges in agreement. `before` is an operand, which
+ * is returned when it says the same.
+ */
+export function finishDraft(d: Draft, bits: 32 | 64, before: Scalar = unknown): Scalar {
   if (bits === 32) zeroUpper(d);
   syncDraft(d);
   repairDraft(d);
-  return sealDraft(d);
+  return sealDraft(d, before);
 }
 
 const RECENT = 2048;
 const recent: (Scalar | undefined)[] = new Array(RECENT).fill(undefined);
+
+/** The scalar that there is but once which has the bits of `d`, or any. */
+function commonLike(d: Draft): Scalar {
+  if (d.mask === 0n) return constant(d.value);
+  if (d.mask === 0xffn) return fromUnsignedWidth(1);
+  if (d.mask === 0xffffn) return fromUnsignedWidth(2);
+  return d.mask === LOW_HALF ? fromUnsignedWidth(4) : unknown;
+}
 
 /**
  * The scalar with the fields of `d`: `before` (what the draft was loaded from) or one of those made lately, if it says the
@@ -314,7 +399,8 @@ const recent: (Scalar | undefined)[] = new Array(RECENT).fill(undefined);
  */
 export function sealDraft(d: Draft, before: Scalar = unknown): Scalar {
   if (same(d, before)) return before;
-  if (same(d, unknown)) return unknown;
+  const common = commonLike(d);
+  if (same(d, common)) return common;
   const hash =
     Math.imul(d.u32max, 0x9e37_79b1) ^
     Math.imul(d.u32min, 0x85eb_ca6b) ^

@@ -10,27 +10,30 @@ const S64_MAX = (1n << 63n) - 1n;
 
 /** A number for people: small ones in decimal, those from 2^32 up in hexadecimal where that is shorter to read. */
 function shown(x: bigint): string {
-  const digits = (x < 0n ? -x : x).toString(16);
-  const round = /^[0-9a-f]{0,2}(0{8,}|f{8,})$/.test(digits);
+  const size = x < 0n ? -x : x;
+  const digits = size.toString(16);
+  const round = size > 0xffff_ffffn && /^[0-9a-f]{0,2}(0{8,}|f{8,})$/.test(digits);
   return round ? `${x < 0n ? "-" : ""}0x${digits}` : `${x}`;
 }
 
-/** The number of low bits known to be zero, 0 to 64. */
+/** The number of low bits known to be zero, of a number that isn't certain. */
 function knownZeros(s: Scalar): number {
   const possible = s.value | s.mask;
-  if (possible === 0n) return 64;
   let zeros = 0;
   for (let rest = possible; (rest & 1n) === 0n; rest >>= 1n) zeros++;
   return zeros;
 }
 
-/** The narrowest range in which `s` lies, signed where that says more, or null when any value is possible. */
-function range(s: Scalar): string | null {
-  if (s.umin === 0n && s.umax === ALL_BITS && s.smin === S64_MIN && s.smax === S64_MAX) return null;
-  const signed = s.smax - s.smin < s.umax - s.umin;
+/**
+ * The narrowest range in which `s`, a multiple of `factor`, lies: signed where that says more. Null when any is possible.
+ */
+function range(s: Scalar, factor: bigint): string | null {
+  const spare = factor - 1n;
+  const unsignedFull = s.umin === 0n && s.umax >= ALL_BITS - spare;
+  if (unsignedFull && s.smin === S64_MIN && s.smax >= S64_MAX - spare) return null;
+  const signed = s.smax - s.smin < s.umax - s.umin || s.smax < 0n;
   const [min, max] = signed ? [s.smin, s.smax] : [s.umin, s.umax];
-  if (!signed && max === ALL_BITS) return `${shown(min)} or more`;
-  if (signed && max === S64_MAX) return `${shown(min)} or more`;
+  if (max >= (signed ? S64_MAX : ALL_BITS) - spare) return `${shown(min)} or more`;
   if (signed && min === S64_MIN) return `${shown(max)} or less`;
   return `${shown(min)}..${shown(max)}`;
 }
@@ -42,11 +45,11 @@ export function describe(s: Scalar): string {
     const signed = s64(value);
     return `= ${shown(signed < 0n && signed > -0x1_0000_0000n ? signed : value)}`;
   }
-  const zeros = knownZeros(s);
-  const within = range(s);
-  if (zeros === 0) return within ?? "any value";
-  const factor = `multiple of ${shown(1n << BigInt(zeros))}`;
-  return within === null ? factor : `${factor} in ${within}`;
+  const factor = 1n << BigInt(knownZeros(s));
+  const within = range(s, factor);
+  if (factor === 1n) return within ?? "any value";
+  const multiple = `multiple of ${shown(factor)}`;
+  return within === null ? multiple : `${multiple} in ${within}`;
 }
 
 const MAX_DECIMAL = 0xffffn;

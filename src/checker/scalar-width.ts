@@ -17,9 +17,16 @@ import {
   setConst,
   syncDraft,
 } from "./scalar-draft.ts";
+import { Memo } from "./scalar-memo.ts";
 import { s64, tnumConst, tnumLow, tnumRange, tnumSwapped, u64 } from "./tnum.ts";
 
 const draft = new Draft();
+const memo = new Memo<Scalar>();
+
+// Where the numbers of the operations begin in the memo; those of movsx are sums of its widths, up to 96.
+const COERCED = 100;
+const CUT = 200;
+const SWAPPED = 300;
 
 function signExtend(x: bigint, bits: number): bigint {
   return BigInt.asIntN(bits, x);
@@ -87,14 +94,19 @@ function extendSign32(d: Draft, bits: 8 | 16): void {
 
 /** The low `fromBits` of `a`, sign-extended to `bits`; zeros above those. */
 export function movsx(bits: 32 | 64, fromBits: 8 | 16 | 32, a: Scalar): Scalar {
+  const key = bits + fromBits;
+  return memo.get(key, a, a) ?? memo.put(key, a, a, signExtended(bits, fromBits, a));
+}
+
+function signExtended(bits: 32 | 64, fromBits: 8 | 16 | 32, a: Scalar): Scalar {
   loadDraft(draft, a);
   if (bits === 64) {
     extendSign64(draft, fromBits);
     repairDraft(draft);
-    return sealDraft(draft);
+    return sealDraft(draft, a);
   }
   if (fromBits !== 32) extendSign32(draft, fromBits);
-  return finishDraft(draft, 32);
+  return finishDraft(draft, 32, a);
 }
 
 function extendZero(d: Draft, bits: number): void {
@@ -113,15 +125,25 @@ function extendZero(d: Draft, bits: number): void {
 export function coerce(a: Scalar, width: Width, signed: boolean): Scalar {
   if (width === 8) return a;
   if (!signed && (a === unknown || a === fromUnsignedWidth(width))) return fromUnsignedWidth(width);
+  const key = COERCED + width * 2 + (signed ? 1 : 0);
+  return memo.get(key, a, a) ?? memo.put(key, a, a, coerced(a, width, signed));
+}
+
+function coerced(a: Scalar, width: 1 | 2 | 4, signed: boolean): Scalar {
   loadDraft(draft, a);
   if (signed) extendSign64(draft, (width * 8) as 8 | 16 | 32);
   else extendZero(draft, width * 8);
-  return sealDraft(draft);
+  return sealDraft(draft, a);
 }
 
 /** `a` in another byte order (see `Insn`, kind endian), on a machine that is little-endian: `le` only cuts. */
 export function endian(op: "le" | "be" | "bswap", bits: 16 | 32 | 64, a: Scalar): Scalar {
   if (op === "le" && bits === 64) return a;
+  const key = (op === "le" ? CUT : SWAPPED) + bits;
+  return memo.get(key, a, a) ?? memo.put(key, a, a, reordered(op, bits, a));
+}
+
+function reordered(op: "le" | "be" | "bswap", bits: 16 | 32 | 64, a: Scalar): Scalar {
   loadDraft(draft, a);
   if (op !== "le") {
     setBits(draft, tnumSwapped(a, (bits / 8) as 2 | 4 | 8));
@@ -129,7 +151,7 @@ export function endian(op: "le" | "be" | "bswap", bits: 16 | 32 | 64, a: Scalar)
     forget32(draft);
   }
   if (bits !== 64) extendZero(draft, bits);
-  return finishDraft(draft, 64);
+  return finishDraft(draft, 64, a);
 }
 
 /** True when `a` fits into `bits` signed and unsigned alike, so that extending the sign of its low `bits` changes nothing. */
