@@ -6,7 +6,7 @@
 
 import type { ImageMap, SpecialField } from "../bpf/image.ts";
 import { mapFlags, mapKinds } from "../bpf/maps.ts";
-import { skipModifiers } from "./btf-decode.ts";
+import { type DecodedBtf, skipModifiers } from "./btf-decode.ts";
 import { btfLinkage } from "./btf-format.ts";
 import { sectionType, symbolType } from "./elf-format.ts";
 import { LinkRefusal } from "./link-fault.ts";
@@ -85,16 +85,21 @@ export function ringBytes(maxEntries: number): number {
 
 /** The maps of one object. */
 export class MapTable {
-  readonly #object: ObjectFile;
+  /** As libbpf has it. */
+  readonly #btf: DecodedBtf | null;
+  /** As the kernel has it. */
+  readonly #kernelBtf: DecodedBtf | null;
   readonly #search: FieldSearch | null;
   readonly #byOffset = new Map<bigint, ObjectMap>();
   readonly #made = new Map<ObjectMap | ObjectSection, ImageMap>();
   readonly #dataTypes = new Map<string, number>();
   #dataBytes = 0;
 
-  constructor(object: ObjectFile) {
-    this.#object = object;
-    this.#search = object.btf === null ? null : new FieldSearch(object.btf);
+  /** `kernelBtf`: what the kernel takes of the object's types. */
+  constructor(object: ObjectFile, kernelBtf: DecodedBtf | null) {
+    this.#btf = object.btf;
+    this.#kernelBtf = kernelBtf;
+    this.#search = kernelBtf === null ? null : new FieldSearch(kernelBtf);
     const byName = new Map(object.maps.map((map) => [map.name, map]));
     for (const { section, type, name, value } of object.symbols) {
       const map = section?.name === ".maps" && type === symbolType.object ? byName.get(name) : undefined;
@@ -123,7 +128,8 @@ export class MapTable {
     const shared = number !== undefined && this.#hasGlobals(number);
     const parts = { name: section.name, bytes, data, shared };
     const bare = dataMap({ ...parts, fields: [], hasBtf: false });
-    const hasBtf = number !== undefined && this.#allowed(bare.type, bare.flags, fields);
+    const isTyped = this.#kernelBtf !== null && number !== undefined;
+    const hasBtf = isTyped && this.#allowed(bare.type, bare.flags, fields);
     const made = hasBtf ? dataMap({ ...parts, fields, hasBtf }) : bare;
     this.#made.set(section, made);
     return made;
@@ -136,11 +142,10 @@ export class MapTable {
   }
 
   #hasGlobals(number: number): boolean {
-    const { btf } = this.#object;
-    const section = btf?.types[number];
+    const section = this.#btf?.types[number];
     if (section?.kind !== "section") return false;
     return section.variables.some(({ variable }) => {
-      const type = btf?.types[variable];
+      const type = this.#btf?.types[variable];
       return type?.kind === "variable" && type.linkage !== btfLinkage.static;
     });
   }
@@ -171,7 +176,7 @@ export class MapTable {
 
   /** Whether the kernel takes the types of key and value; libbpf tries again without when it doesn't. */
   #takesBtf(map: ObjectMap, type: number): boolean {
-    const { btf } = this.#object;
+    const btf = this.#kernelBtf;
     if (btf === null || map.valueType === null || untyped.has(type)) return false;
     if (map.keyType === null) return type === bloom_filter.number;
     const key = skipModifiers(btf, map.keyType);

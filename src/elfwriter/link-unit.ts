@@ -101,7 +101,8 @@ export class Units {
     const infos = within(code.funcInfo, start, end);
     const info = infos.find(({ offsetBytes }) => offsetBytes === start);
     const prototype = info === undefined ? null : (this.#prototypes?.of(info.type) ?? null);
-    if (info !== undefined && prototype === null) throw new LinkRefusal("function-type", fn.name);
+    if (info !== undefined && prototype === null && this.#prototypes !== null)
+      throw new LinkRefusal("function-type", fn.name);
     const global = prototype?.global === true && !this.#hidden.has(`${code.section.number} ${start}`);
     const hasFuncInfo = infos.length > 0;
     return { fn, bytes, patches, gaps: [...gaps], lines: linesOf(code, start, end), hasFuncInfo, prototype, global };

@@ -6,6 +6,7 @@
 
 import type { ImageFunction, ImageLine, ImageMap, ProgramImage } from "../bpf/image.ts";
 import { callSources, slotBytes } from "../bpf/isa.ts";
+import { kernelBtf } from "./link-btf.ts";
 import { Externs } from "./link-externs.ts";
 import { type LinkFault, type LinkFaultKind, LinkRefusal } from "./link-fault.ts";
 import { Prototypes } from "./link-functions.ts";
@@ -95,8 +96,9 @@ class Linker {
   #slots = 0;
 
   constructor(object: ObjectFile) {
-    const maps = new MapTable(object);
-    const prototypes = object.btf === null ? null : new Prototypes(object.btf);
+    const btf = kernelBtf(object);
+    const maps = new MapTable(object, btf);
+    const prototypes = btf === null ? null : new Prototypes(btf);
     this.#units = new Units(object, maps, new Externs(object.btf, maps), prototypes);
   }
 
