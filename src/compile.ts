@@ -9,7 +9,14 @@ import { SourceFile } from "./base/source.ts";
 import { printAsm } from "./bpf/asm.ts";
 import { xdpMd } from "./bpf/context.ts";
 import { slotsOf } from "./bpf/insn.ts";
-import { beyondKernel, type CpuLevel, type KernelFeatureName, type KernelVersion, minimumKernel, type ProgramNeeds } from "./bpf/kernel.ts";
+import {
+  beyondKernel,
+  type CpuLevel,
+  type KernelFeatureName,
+  type KernelVersion,
+  minimumKernel,
+  type ProgramNeeds,
+} from "./bpf/kernel.ts";
 import type { BpfMap, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
@@ -271,12 +278,19 @@ function compileProgram(
   return { program: made, fn, stackBytes: code.stackBytes, needs };
 }
 
+/** **Source:** Linux include/uapi/linux/bpf.h, BPF_F_BROADCAST. */
+const BROADCAST = 1n << 3n;
+
 /** What the IR tells of a program's needs and its instructions no longer do. */
 function needsOf(fn: IrFunction): Pick<ProgramNeeds, "features" | "contextFields"> {
   const insns = fn.blocks.flatMap((block) => block.insns);
   const contextFields = new Set(insns.flatMap((insn) => (insn.op === "ctxLoad" ? [insn.field] : [])));
-  const redirects = insns.some((insn) => insn.op === "call" && insn.helper === "redirect_map");
-  return { features: redirects ? ["redirectFallback"] : [], contextFields: [...contextFields] };
+  const redirects = insns.flatMap((insn) => (insn.op === "call" && insn.helper === "redirect_map" ? [insn] : []));
+  const features: KernelFeatureName[] = redirects.length > 0 ? ["redirectFallback"] : [];
+  const constants = new Map(insns.flatMap((insn) => (insn.op === "const" ? [[insn.id, insn.value] as const] : [])));
+  const floods = redirects.some(({ args }) => ((constants.get(args[2] ?? -1) ?? 0n) & BROADCAST) !== 0n);
+  if (floods) features.push("broadcast");
+  return { features, contextFields: [...contextFields] };
 }
 
 /** Between passes the IR's rules must hold; a breach is a bug of the pass. */

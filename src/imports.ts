@@ -1,6 +1,7 @@
 // Imports: follows them from the main file, once for each file, and tells circles and files that can't be had. Gives the files of a
 // compilation in order. Between the parser and the type checker; reads no files itself but asks the host.
 
+import { must } from "./base/assert.ts";
 import type { Diagnostic, Label } from "./base/diagnostic.ts";
 import type { SourceFile } from "./base/source.ts";
 import type { CompileHost } from "./compile.ts";
@@ -46,6 +47,7 @@ export function followImports(
   };
 
   const follow = (file: ast.File, list: ast.File[], way: readonly ast.ImportDecl[]): void => {
+    for (const name of file.implies) take(must(host.library(`${name}.xdp`), `the library's ${name}`), library, way);
     for (const item of file.items) {
       if (item.kind !== "importDecl") continue;
       const { target } = item;

@@ -70,6 +70,7 @@ export const kernelFeatures = {
     what: "a verdict for empty entries in bpf_redirect_map's flags",
     source: "commit 43e74c0267a3",
   },
+  broadcast: { since: "5.14", what: "redirects to all devices of a map", source: "commit e624d4ed4aa8" },
   devmapPrograms: { since: "5.8", what: "programs in devmap entries", source: "commit fbee97feed9b" },
   cpumapPrograms: { since: "5.9", what: "programs in cpumap entries", source: "commit 9216477449f3" },
   atomics: {

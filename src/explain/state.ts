@@ -92,4 +92,12 @@ export const stateExplanations: readonly Explanation[] = [
     "if sctp then sctp.dport = 2905\n",
     "if udp then udp.dport = 2905\n",
   ),
+  errorEntry(
+    "X0510",
+    "bad-device",
+    "a device's name can't be used",
+    "Device names have 1 to 15 characters without spaces, `/` and `:`. The index of the device is kept in a config value whose name is made of it: two names that differ only in other characters than letters and digits would share one.",
+    'redirect dev "a device with a long name"\n',
+    'redirect dev "eth1"\n',
+  ),
 ];

@@ -2,11 +2,12 @@
 // check-statement.ts.
 
 import { must } from "../base/assert.ts";
+import type { Span } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
 import { checkValue, checkValueAs, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { mapNamed } from "./declare.ts";
-import type { HStmt, VerdictName } from "./hir.ts";
+import type { GlobalSymbol, HExpr, HStmt, VerdictName } from "./hir.ts";
 import { accepts, conversionFor, parseFormat } from "./log-format.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
@@ -21,19 +22,10 @@ const MOST_DIRECT = 3;
 export function checkRedirect(ctx: Context, scope: Scope, statement: ast.RedirectStmt): readonly HStmt[] {
   const { span, target } = statement;
   const orElse: VerdictName | null = statement.orElse?.verdict ?? null;
+  if (!mayRedirect(ctx, span)) return [];
   if (target.kind === "device") {
-    ctx.diagnostics.add(messages.notSupportedYet(span, "redirectDevice", "use a devmap of one entry"));
-    return [];
-  }
-  if (ctx.attach === "devmap") {
-    ctx.diagnostics.add(
-      messages.badVerdict(
-        span,
-        "a devmap program can't redirect",
-        "it can `pass` and `drop`; everything else drops the packet",
-      ),
-    );
-    return [];
+    const ifindex = checkDevice(ctx, scope, target.name);
+    return ifindex === null ? [] : [{ kind: "redirectDevice", ifindex, orElse, span }];
   }
   const map = mapNamed(
     ctx,
@@ -54,6 +46,80 @@ export function checkRedirect(ctx: Context, scope: Scope, statement: ast.Redirec
   }
   const key = checkValueAs(ctx, scope, target.key, U32);
   return key.kind === "error" ? [] : [{ kind: "redirect", map, key, orElse, span }];
+}
+
+/** Whether the program may redirect; false with a diagnostic: the kernel takes a redirect behind a redirect for an error. */
+export function mayRedirect(ctx: Context, span: Span): boolean {
+  if (ctx.attach !== "devmap") return true;
+  const help = "it can `pass` and `drop`; everything else drops the packet";
+  ctx.diagnostics.add(messages.badVerdict(span, "a devmap program can't redirect", help));
+  return false;
+}
+
+/** The index of a device: a number, or for a name a config value that a loader fills. */
+function checkDevice(ctx: Context, scope: Scope, device: ast.Expr): HExpr | null {
+  if (device.kind !== "string") {
+    const index = checkValueAs(ctx, scope, device, U32);
+    return index.kind === "error" ? null : index;
+  }
+  const { span } = device;
+  const name = device.value;
+  // **Source:** Linux net/core/dev.c, dev_valid_name.
+  if (!/^[^\s/:]{1,15}$/.test(name) || name === "." || name === "..") {
+    ctx.diagnostics.add(messages.badDevice(span, `no device can be called "${name}"`));
+    return null;
+  }
+  const config = `ifindex_${name.replace(/[^A-Za-z0-9_]/g, "_")}`;
+  const known = ctx.devices.get(config);
+  const taken = ctx.names.get(config);
+  if (taken !== undefined || (known !== undefined && known.device !== name)) {
+    ctx.diagnostics.add(
+      messages.badDevice(span, `the index of "${name}" would be called \`${config}\`, as something else is`),
+    );
+    return null;
+  }
+  const symbol: GlobalSymbol = known ?? {
+    kind: "global",
+    name: config,
+    type: U32,
+    section: ".rodata",
+    value: 0n,
+    device: name,
+    span,
+  };
+  ctx.devices.set(config, symbol);
+  return { kind: "place", place: { kind: "global", symbol, type: U32 }, type: U32, span };
+}
+
+/** Types a `flood`: its map must be one of devices. */
+export function checkFlood(ctx: Context, statement: ast.Stmt & { kind: "flood" }): readonly HStmt[] {
+  const { span } = statement;
+  if (!mayRedirect(ctx, span)) return [];
+  const map = mapNamed(ctx, statement.map, "target", "a map of devices", "declare it with `devmap` or `devmap_hash`");
+  if (map === null) return [];
+  if (map.mapKind !== "devmap" && map.mapKind !== "devmap_hash") {
+    ctx.diagnostics.add(
+      messages.badMap(
+        statement.map.span,
+        `packets can't be flooded to \`${map.name}\`, which is a map of kind ${map.mapKind}`,
+        {
+          help: "declare it with `devmap` or `devmap_hash`",
+        },
+      ),
+    );
+    return [];
+  }
+  if (statement.orElse !== null) {
+    ctx.diagnostics.add(
+      messages.badVerdict(
+        statement.orElse.span,
+        "`flood` has no fallback",
+        "the kernel sends what it can and never says that there was no device",
+      ),
+    );
+    return [];
+  }
+  return [{ kind: "flood", map, span }];
 }
 
 /** Types a log line: its format's conversions against its values. */

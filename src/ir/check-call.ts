@@ -10,7 +10,7 @@ import { typeOf } from "./declare.ts";
 import type { HExpr, Local } from "./hir.ts";
 import * as messages from "./messages.ts";
 import { type Binding, Scope } from "./scope.ts";
-import { U32 } from "./types.ts";
+import { FIB_RESULT, IPV4, U8, U16, U32 } from "./types.ts";
 
 /** Types a call that is used as a value. */
 export function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
@@ -26,6 +26,7 @@ export function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "
     if (args.some((a) => a.kind === "error")) return errorValue(span);
     return { kind: "hash", args, type: U32, span };
   }
+  if (decl === undefined && callee.text === "fib_lookup") return checkFibLookup(ctx, scope, expr);
   const call = bindCall(ctx, scope, expr);
   if (call === null) return errorValue(span);
   if (call.fn.body.kind !== "expr") {
@@ -42,6 +43,29 @@ export function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "
   return value.kind === "error" ? errorValue(span) : { ...value, span };
 }
 
+/** `fib_lookup(saddr, daddr, tos, length)`: the addresses tell the family, the length what the way must be able to carry. */
+function checkFibLookup(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
+  const { args, span } = expr;
+  const [saddr, daddr, tos, length] = args;
+  if (args.length !== 4 || !saddr || !daddr || !tos || !length) {
+    const wanted = "two addresses, the traffic class and the packet's length";
+    return fault(ctx, messages.wrongCount(span, "`fib_lookup`", wanted, args.length));
+  }
+  const from = typed(ctx, checkValue(ctx, scope, saddr));
+  if (from.kind === "error") return from;
+  if (from.type.kind !== "ipv4" && from.type.kind !== "ipv6") {
+    return fault(
+      ctx,
+      messages.typeMismatch(saddr.span, from.type, IPV4, { label: "routes are found for IP addresses" }),
+    );
+  }
+  const to = checkValueAs(ctx, scope, daddr, from.type);
+  const typeOfService = checkValueAs(ctx, scope, tos, U8);
+  const bytes = checkValueAs(ctx, scope, length, U16);
+  if ([to, typeOfService, bytes].some((arg) => arg.kind === "error")) return errorValue(span);
+  return { kind: "fibLookup", args: [from, to, typeOfService, bytes], type: FIB_RESULT, span };
+}
+
 /** Finds the function of a call and binds its parameters: expression functions get the arguments in their place. */
 export function bindCall(
   ctx: Context,
@@ -53,7 +77,7 @@ export function bindCall(
   readonly lets: readonly { readonly local: Local; readonly value: HExpr }[];
 } | null {
   const { callee, span } = expr;
-  const decl = ctx.find(callee.text, callee.span, ["random", "hash"]);
+  const decl = ctx.find(callee.text, callee.span, ["random", "hash", "fib_lookup"]);
   if (decl === null) return null;
   if (decl.kind !== "fnDecl") {
     ctx.diagnostics.add(

@@ -1,9 +1,10 @@
 // Types of statements: names resolved to maps and fields, functions inlined, assignments turned into what they do. Gives the
 // typed statements that presence analysis and lowering read. A statement with a fault gives a diagnostic and is left out.
 
+import { must } from "../base/assert.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type * as ast from "../parser/ast.ts";
-import { checkLog, checkRedirect } from "./check-action.ts";
+import { checkFlood, checkLog, checkRedirect, mayRedirect } from "./check-action.ts";
 import { checkAssign, checkSwap } from "./check-assign.ts";
 import { bindCall } from "./check-call.ts";
 import { checkCondition } from "./check-condition.ts";
@@ -13,7 +14,7 @@ import type { Context } from "./context.ts";
 import { mapNamed } from "./declare.ts";
 import type { Entry, HStmt, Local } from "./hir.ts";
 import * as messages from "./messages.ts";
-import type { Scope } from "./scope.ts";
+import { Scope } from "./scope.ts";
 import { typeName, U32 } from "./types.ts";
 import { TEST_WORK, workOf } from "./work.ts";
 
@@ -152,9 +153,14 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       return [...lets, ...checkBlock(ctx, call.scope, call.fn.body.block)];
     }
     case "flood":
-      return fault(messages.notSupportedYet(span, "flood"));
-    case "forward":
-      return fault(messages.notSupportedYet(span, "forward"));
+      return checkFlood(ctx, statement);
+    case "forward": {
+      // What the library's function doesn't forward is the stack's.
+      const { body } = must(ctx.libraryFunctions.get("forward_packet"), "the library's forwarding");
+      if (body.kind === "expr" || !mayRedirect(ctx, span)) return [];
+      const verdict = statement.orElse?.verdict ?? "pass";
+      return [...checkBlock(ctx, Scope.global, body.block), { kind: "verdict", verdict, span }];
+    }
     case "tail":
       return fault(messages.notSupportedYet(span, "tail"));
     case "emit":

@@ -55,6 +55,10 @@ export class Context {
   readonly names = new Map<string, NamedDecl>();
   /** Every header by its declaration. */
   readonly headers = new Map<ast.HeaderDecl, Header>();
+  /** The library's functions, by name: what statements stand for, whatever the user calls his own. */
+  readonly libraryFunctions = new Map<string, ast.FnDecl>();
+  /** The devices that `redirect dev` names: config values that a loader fills with their indexes. */
+  readonly devices = new Map<string, GlobalSymbol>();
   readonly structs = new Map<ast.StructDecl, Type>();
   readonly maps = new Map<NamedDecl, MapSymbol>();
   readonly globals = new Map<NamedDecl, GlobalSymbol>();

@@ -112,6 +112,7 @@ export function visitValue(value: HExpr, field: (instance: Instance, field: Fiel
       for (const element of value.elements) visitValue(element, field);
       return;
     case "hash":
+    case "fibLookup":
       for (const arg of value.args) visitValue(arg, field);
       return;
     default:
@@ -177,6 +178,7 @@ export function visitDeep(value: HExpr, visitor: ConditionVisitor): void {
       for (const element of value.elements) visitDeep(element, visitor);
       return;
     case "hash":
+    case "fibLookup":
       for (const arg of value.args) visitDeep(arg, visitor);
       return;
     default:

@@ -121,6 +121,8 @@ export interface GlobalSymbol {
   readonly type: Type;
   readonly section: ".rodata" | ".data" | ".bss";
   readonly value: bigint;
+  /** The name of the device whose index a loader should put here; absent for others. */
+  readonly device?: string;
   readonly span: Span;
 }
 
@@ -154,6 +156,8 @@ export type HExpr = { readonly type: Type; readonly span: Span } & (
   | { readonly kind: "condition"; readonly condition: HCond }
   | { readonly kind: "random" }
   | { readonly kind: "hash"; readonly args: readonly HExpr[] }
+  /** The kernel's route for a packet, as a struct of type FIB_RESULT: addresses of one family, the traffic class, the length. */
+  | { readonly kind: "fibLookup"; readonly args: readonly [saddr: HExpr, daddr: HExpr, tos: HExpr, length: HExpr] }
   | { readonly kind: "error" }
 );
 
@@ -288,6 +292,15 @@ export type HStmt =
   | { readonly kind: "count"; readonly map: MapSymbol; readonly key: HExpr | null; readonly span: Span }
   | { readonly kind: "log"; readonly format: string; readonly args: readonly HExpr[]; readonly span: Span }
   | { readonly kind: "verdict"; readonly verdict: VerdictName; readonly span: Span }
+  /** Out of the device with that index; 0 and `orElse` null: the program's default. */
+  | {
+      readonly kind: "redirectDevice";
+      readonly ifindex: HExpr;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
+  /** A copy to every device of the map but the one it came from. */
+  | { readonly kind: "flood"; readonly map: MapSymbol; readonly span: Span }
   /** key null: the packet's receive queue. `orElse` null: the program's default. */
   | {
       readonly kind: "redirect";

@@ -293,6 +293,12 @@ export function cantKeepSum(span: Span, field: string, sum: string): Diagnostic 
   });
 }
 
+export function badDevice(span: Span, message: string): Diagnostic {
+  return errorAt(span, "X0510", message, {
+    help: "write `redirect dev INDEX`, with a `config` value of your own for the index",
+  });
+}
+
 export function badFormat(span: Span, message: string, help?: string): Diagnostic {
   return errorAt(span, "X0505", message, help === undefined ? {} : { help });
 }
@@ -352,9 +358,9 @@ export const UNSUPPORTED = {
   fileSet: ["X0902", "constant sets from files are"],
   bigSet: ["X0903", "constant sets of over 4,096 elements are"],
   mapKind: ["X0904", "maps of this kind are"],
-  redirectDevice: ["X0907", "`redirect dev` is"],
-  flood: ["X0908", "`flood` is"],
-  forward: ["X0909", "`forward` is"],
+  redirectDevice: ["X0907", "tests that expect `redirect dev` are"],
+  flood: ["X0908", "tests that expect `flood` are"],
+  forward: ["X0909", "tests that expect `forward` are"],
   tail: ["X0910", "`tail` is"],
   emit: ["X0911", "`emit` and `sample` are"],
   headChange: ["X0912", "`push`, `pop`, `encap`, `decap` and `trim` are"],

@@ -93,6 +93,10 @@ class Presence {
         for (const arg of statement.args) this.#need(arg, facts);
         return facts;
       case "verdict":
+      case "flood":
+        return null;
+      case "redirectDevice":
+        this.#need(statement.ifindex, facts);
         return null;
       case "redirect":
         if (statement.key !== null) this.#need(statement.key, facts);

@@ -32,6 +32,17 @@ export const BOOL: Type = { kind: "bool" };
 export const IPV4: Type = { kind: "ipv4" };
 export const IPV6: Type = { kind: "ipv6" };
 export const MAC: Type = { kind: "mac" };
+/** What `fib_lookup` gives: `result` 0 for a route with a neighbour, else a BPF_FIB_LKUP_RET_* number or a negative error. */
+export const FIB_RESULT: Type = {
+  kind: "struct",
+  name: "fib_lookup",
+  fields: [
+    { name: "result", type: U32 },
+    { name: "ifindex", type: U32 },
+    { name: "smac", type: MAC },
+    { name: "dmac", type: MAC },
+  ],
+};
 export const UNTYPED: Type = { kind: "untyped" };
 export const ERROR: Type = { kind: "error" };
 

@@ -16,6 +16,8 @@ export interface File {
   readonly kind: "file";
   readonly source: SourceFile;
   readonly items: readonly (Decl | Stmt)[];
+  /** The library's files that statements of this one stand for (`forward`: "forward"); they are read as if they were imported. */
+  readonly implies: readonly string[];
   readonly span: Span;
 }
 

@@ -10,6 +10,9 @@ import * as messages from "./messages.ts";
 
 /** Builds statements; build-ast.ts extends it with what holds them. */
 export class StatementBuilder extends ExpressionBuilder {
+  /** The library's files that statements stand for. */
+  readonly implies = new Set<string>();
+
   protected verdict(word: IToken | undefined, parent: CstNode): ast.Verdict {
     const name = this.name(word, parent);
     return { verdict: name.text as ast.Verdict["verdict"], span: name.span };
@@ -88,6 +91,7 @@ export class StatementBuilder extends ExpressionBuilder {
       case "floodStmt":
         return { kind: "flood", map: this.nameIn(node), orElse: this.fallback(node), span };
       case "forwardStmt":
+        this.implies.add("forward");
         return { kind: "forward", orElse: this.fallback(node), span };
       case "tailStmt": {
         const index = this.expr(child(node, "expression"), node);
@@ -200,9 +204,9 @@ export class StatementBuilder extends ExpressionBuilder {
   #redirect(node: CstNode): ast.Stmt {
     const span = this.span(node);
     const orElse = this.fallback(node);
-    const device = token(node, "STRING");
-    if (device !== undefined) {
-      return { kind: "redirect", target: { kind: "device", name: this.string(device, node) }, orElse, span };
+    if (token(node, "DEV") !== undefined) {
+      const index = this.expr(child(node, "expression"), node);
+      return { kind: "redirect", target: { kind: "device", name: index }, orElse, span };
     }
     const key = this.optionalExpr(child(node, "expression"));
     return { kind: "redirect", target: { kind: "map", map: this.nameIn(node), key }, orElse, span };

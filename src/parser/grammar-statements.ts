@@ -146,7 +146,7 @@ export class StatementRules extends ExpressionRules {
       {
         ALT: () => {
           this.CONSUME(t.Dev);
-          this.CONSUME(t.StringToken);
+          this.SUBRULE(this.expression);
         },
       },
       {
@@ -154,7 +154,7 @@ export class StatementRules extends ExpressionRules {
           this.CONSUME(t.NameToken);
           this.OPTION(() => {
             this.CONSUME(t.LeftBracket);
-            this.SUBRULE(this.expression);
+            this.SUBRULE1(this.expression);
             this.CONSUME(t.RightBracket);
           });
         },

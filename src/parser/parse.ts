@@ -45,7 +45,8 @@ export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic
   const items: (Decl | Stmt)[] = [];
   rules.parseFile(tokens, source.text, (item) => items.push(...builder.item(item)));
   diagnostics.push(...syntaxFaults(source, tokens, rules.faults, badPlaces));
-  const file: File = { kind: "file", source, items, span: { file: source, start: 0, end: source.text.length } };
+  const span = { file: source, start: 0, end: source.text.length };
+  const file: File = { kind: "file", source, items, implies: [...builder.implies], span };
   checkStatements(file, diagnostics);
   diagnostics.sort((a, b) => startOf(a) - startOf(b));
   return { file, diagnostics: limited(source, diagnostics) };

@@ -95,9 +95,17 @@ function roleOf(
   }
   const contextual = contextualWordTypes.get(word);
   if (contextual === undefined || next === Dot || next === LeftBracket || isAssignment(next)) return IdentifierToken;
-  if (contextual === Dev) return next === StringToken && before?.tokenType === Redirect ? Dev : IdentifierToken;
+  if (contextual === Dev) return before?.tokenType === Redirect && namesDevice(after) ? Dev : IdentifierToken;
   if (contextual === Inner) return next === WordToken ? Inner : IdentifierToken;
   return contextual;
+}
+
+/** Whether a device's name or number follows `redirect dev`, rather than the next statement: then `dev` is a map. */
+function namesDevice(after: IToken | undefined): boolean {
+  if (after === undefined) return false;
+  const { tokenType, image } = after;
+  if (tokenType === WordToken) return !reservedWordTypes.has(image) && !contextualWordTypes.has(image);
+  return tokenType === StringToken || tokenType === LiteralToken || tokenType === LeftParen;
 }
 
 /** Whether a verdict word follows, which makes `or` and `||` a fallback. */

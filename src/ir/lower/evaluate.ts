@@ -7,6 +7,8 @@ import type { BinaryKind, IntType, Space, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import { elementsOf, type Type } from "../types.ts";
 import { lowerCondition } from "./condition.ts";
+import { fibLookup } from "./fib-lookup.ts";
+import { hashOf } from "./hash.ts";
 import type { Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { headerOf } from "./read-packet.ts";
@@ -77,6 +79,7 @@ function isStable(value: HExpr): boolean {
       return value.elements.every(isStable);
     case "hash":
       return value.args.every(isStable);
+    case "fibLookup":
     case "place":
     case "condition":
     case "random":
@@ -125,6 +128,8 @@ export function lowerValue(l: Lowering, expr: HExpr): Value {
       return { kind: "number", id: builder.trunc(builder.call("get_prandom_u32", [])) };
     case "hash":
       return { kind: "number", id: hashOf(l, expr.args) };
+    case "fibLookup":
+      return fibLookup(l, expr);
     case "error":
       throw new InternalError("a value with a fault");
   }
@@ -341,7 +346,8 @@ export function readPlace(l: Lowering, place: Place, most: 1 | 2 | 4 | 8 = 8): V
   return withIds(value, [...join.params]);
 }
 
-function flatIds(value: Value): ValueId[] {
+/** The numbers a value is made of, in order. */
+export function flatIds(value: Value): ValueId[] {
   if (value.kind === "number") return [value.id];
   if (value.kind === "pieces") return value.pieces.map((p) => p.value);
   return value.elements.flatMap(flatIds);
@@ -387,34 +393,4 @@ export function readMemory(
 /** The greatest access that is aligned at an offset from an 8-aligned base, and not over `most`. */
 export function alignedTo(offset: number, most: 1 | 2 | 4 | 8): 1 | 2 | 4 | 8 {
   return ([8, 4, 2, 1] as const).find((a) => a <= most && offset % a === 0) ?? 1;
-}
-
-// ----------------------------------------------------------------------------------------------------------------- hash
-
-/** Odd multipliers of Murmur3's finaliser: each bit of the input moves half of the output's. **Source:** A. Appleby, MurmurHash3. */
-const MIX = [0x85ebca6b, 0xc2b2ae35] as const;
-const STEP = 0x9e3779b1;
-
-/** A 32-bit hash of values: the same values give the same hash in every program. */
-function hashOf(l: Lowering, args: readonly HExpr[]): ValueId {
-  const { builder } = l;
-  const i32 = (kind: BinaryKind, a: ValueId, b: number): ValueId => builder.binary(kind, "i32", a, l.i32(b));
-  let hash = l.i32(0);
-  for (const word of args.flatMap((a) => wordsOf(l, lowerValue(l, a)))) {
-    hash = i32("mul", builder.binary("xor", "i32", hash, word), STEP);
-    hash = builder.binary("xor", "i32", hash, i32("shr", hash, 15));
-  }
-  hash = i32("mul", hash, MIX[0]);
-  hash = builder.binary("xor", "i32", hash, i32("shr", hash, 13));
-  hash = i32("mul", hash, MIX[1]);
-  return builder.binary("xor", "i32", hash, i32("shr", hash, 16));
-}
-
-function wordsOf(l: Lowering, value: Value): ValueId[] {
-  const { builder } = l;
-  const halves = (id: ValueId): ValueId[] =>
-    builder.typeOf(id) === "i64"
-      ? [builder.trunc(id), builder.trunc(builder.binary("shr", "i64", id, builder.constant("i64", 32)))]
-      : [id];
-  return flatIds(value).flatMap(halves);
 }

@@ -6,7 +6,8 @@ import type { IrFunction } from "../ir.ts";
 import type { DataPool } from "./data-pool.ts";
 import { Lowering } from "./lowering.ts";
 import type { ParsePlan } from "./parse-plan.ts";
-import { lowerStatements, returnVerdict } from "./statement.ts";
+import { returnVerdict } from "./redirect.ts";
+import { lowerStatements } from "./statement.ts";
 
 /** Lowers a program by the plan of how its packets are read; globals and texts it uses are placed in `data`. */
 export function lowerProgram(program: HProgram, plan: ParsePlan, data: DataPool): IrFunction {

@@ -186,7 +186,11 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
         case "log":
           for (const arg of s.args) value(arg);
           break;
+        case "redirectDevice":
+          value(s.ifindex);
+          break;
         case "for":
+        case "flood":
         case "verdict":
           break;
       }

@@ -2,18 +2,18 @@
 // where it joins others, and what several statements of a list need is read before the first of them.
 
 import { assertNever, must } from "../../base/assert.ts";
-import { steers } from "../header-graph.ts";
-import type { Field, HExpr, HStmt, Instance, VerdictName } from "../hir.ts";
+import type { HExpr, HStmt, Instance } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
 import { parseFormat } from "../log-format.ts";
 import { bodiesOf, changedInstances } from "../presence.ts";
-import { changedBy, keepSums } from "./checksum.ts";
 import { lowerCondition, lowerInSet } from "./condition.ts";
-import { coverField, loadPieces, lowerNumber, lowerValue, placeAddress, pointerTo, settled } from "./evaluate.ts";
+import { lowerNumber, lowerValue, placeAddress, settled } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
 import { readStages } from "./read-packet.ts";
-import { isPieces, pieceSizes } from "./value.ts";
+import { flood, redirect, redirectDevice, returnVerdict } from "./redirect.ts";
+import { isPieces } from "./value.ts";
+import { forget, setField, swapFields } from "./write-field.ts";
 
 /** A loop is unrolled when that makes no more statements than this. */
 const MOST_UNROLLED = 32;
@@ -101,21 +101,18 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
     case "verdict":
       returnVerdict(l, statement.verdict);
       return false;
-    case "redirect": {
-      const key = statement.key === null ? builder.ctxLoad("rx_queue_index") : lowerNumber(l, statement.key);
-      // The helper returns the verdict in its flags' low bits when the entry is empty.
-      const fallback = builder.constant("i64", l.verdict(statement.orElse ?? l.program.default));
-      builder.ret(builder.call("redirect_map", [builder.map(statement.map.name), l.resize(key, "i64"), fallback]));
+    case "redirectDevice":
+      redirectDevice(l, statement);
       return false;
-    }
+    case "flood":
+      flood(l, statement);
+      return false;
+    case "redirect":
+      redirect(l, statement);
+      return false;
     default:
       return assertNever(statement, "statement");
   }
-}
-
-/** Ends the program with a verdict. */
-export function returnVerdict(l: Lowering, verdict: VerdictName): void {
-  l.builder.ret(l.i32(l.verdict(verdict)));
 }
 
 interface Branch {
@@ -265,85 +262,6 @@ function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number
   l.env = env;
   l.pinned = pinned;
   return true;
-}
-
-// --------------------------------------------------------------------------------------------------------------- fields
-
-/**
- * What hangs on a header whose selector or size has changed must be read anew; the headers up to it stay where they are. Which
- * extension headers come before a changed one isn't known, so of those only itself stays.
- */
-function forget(l: Lowering, instance: Instance): void {
-  const changed = placeInPlan(l, instance);
-  const stays = (other: Instance): boolean => {
-    const place = placeInPlan(l, other);
-    if (other === instance || place.stage !== changed.stage) return place.stage <= changed.stage;
-    return place.member < changed.member || (place.member === changed.member && !other.header.extension);
-  };
-  const pinned = new Map(l.pinned);
-  for (const result of l.env.values()) {
-    for (const [other, found] of result.headers) if (!pinned.has(other)) pinned.set(other, found);
-  }
-  l.pinned = new Map([...pinned].filter(([other]) => stays(other)));
-  l.env = new Map([...l.env].filter(([stage]) => stage.id < changed.stage));
-}
-
-/** The stage of a header and its member's number there; an extension header has its base's. */
-function placeInPlan(l: Lowering, instance: Instance): { readonly stage: number; readonly member: number } {
-  const stage = must(l.plan.stageOf.get(instance), "a planned header");
-  const member = stage.members.findIndex((m) => m.instance === instance || m.extensions.includes(instance.header));
-  return { stage: stage.id, member };
-}
-
-function setField(l: Lowering, statement: HStmt & { kind: "setField" }): void {
-  const { instance, field, value, sums } = statement;
-  const pointer = pointerTo(l, instance);
-  if (isPieces(field.type)) {
-    const bound = settled(l, value);
-    keepSums(l, sums, changedBy(pointer, field), () => storeExpr(l, "packet", pointer, field.bitOffset / 8, bound));
-  } else {
-    const number = lowerNumber(l, value);
-    keepSums(l, sums, changedBy(pointer, field), () => storeNumber(l, pointer, field, number));
-  }
-  if (steers(field)) forget(l, instance);
-}
-
-function storeNumber(l: Lowering, pointer: ValueId, field: Field, number: ValueId): void {
-  const { builder } = l;
-  const { width, start, shift } = coverField(field);
-  const type = width === 8 ? "i64" : "i32";
-  const whole = shift === 0 && field.bitWidth === width * 8;
-  let stored = l.resize(number, type);
-  if (!whole) {
-    // Only the field's bits change: the bits beside it are read and put back.
-    const mask = ((1n << BigInt(field.bitWidth)) - 1n) << BigInt(shift);
-    const others = ((1n << BigInt(8 * width)) - 1n) ^ mask;
-    const raw = builder.load("packet", width, pointer, start);
-    const old = width === 1 ? raw : builder.bswap(width, raw);
-    const moved = shift === 0 ? stored : builder.binary("shl", type, stored, builder.constant(type, shift));
-    const kept = builder.binary("and", type, old, builder.constant(type, others));
-    stored = builder.binary("or", type, kept, builder.binary("and", type, moved, builder.constant(type, mask)));
-  }
-  builder.store("packet", width, pointer, start, width === 1 ? stored : builder.bswap(width, stored));
-}
-
-function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): void {
-  const { a, b, instanceA, instanceB } = statement;
-  const [pointerA, pointerB] = [pointerTo(l, instanceA), pointerTo(l, instanceB)];
-  const sizes = pieceSizes(a.bitWidth / 8, 8);
-  const [startA, startB] = [a.bitOffset / 8, b.bitOffset / 8];
-  const [fromA, fromB] = [
-    loadPieces(l, "packet", pointerA, startA, sizes),
-    loadPieces(l, "packet", pointerB, startB, sizes),
-  ];
-  let at = 0;
-  for (const [i, size] of sizes.entries()) {
-    l.builder.store("packet", size, pointerA, startA + at, must(fromB[i], "a piece").value);
-    l.builder.store("packet", size, pointerB, startB + at, must(fromA[i], "a piece").value);
-    at += size;
-  }
-  if (steers(a)) forget(l, instanceA);
-  if (steers(b)) forget(l, instanceB);
 }
 
 // --------------------------------------------------------------------------------------------------------------- places
