@@ -110,6 +110,29 @@ export class ProgramMaker {
     ];
   }
 
+  /** A sign spread over all bits and combined: the kernel may follow 0 and -1 apart. */
+  #spread(): ResolvedInsn[] {
+    const random = this.#random;
+    const dst = this.#register();
+    const bits = random.pick([32, 64] as const);
+    const op = random.pick(["and", "or", "xor"] as const);
+    const src = random.chance(70) ? { imm: anyImm(random) } : { reg: this.#register() };
+    return [
+      { kind: "alu", op: "arsh", bits, dst, src: { imm: bits - 1 } },
+      { kind: "alu", op, bits: random.pick([32, 64] as const), dst, src },
+    ];
+  }
+
+  /** Branches on one register by numbers close to each other: narrow ranges, and ways that can't be taken. */
+  #close(): ResolvedInsn[] {
+    const dst = this.#register();
+    const near = anyImm(this.#random);
+    return Array.from({ length: 2 + this.#random.below(3) }, () => {
+      const imm = (near + this.#random.below(7) - 3) | 0;
+      return { ...this.#branch(), dst, src: { imm } } as ResolvedInsn;
+    });
+  }
+
   #branch(): ResolvedInsn {
     const random = this.#random;
     const src = random.chance(60) ? { imm: anyImm(random) } : { reg: this.#register() };
@@ -157,7 +180,9 @@ export class ProgramMaker {
       if (kind < 45) this.#body.push(this.#arithmetic());
       else if (kind < 55) this.#body.push(this.#mask());
       else if (kind < 63) this.#body.push(this.#unary());
-      else if (kind < 70) this.#body.push(...this.#throughStack());
+      else if (kind < 69) this.#body.push(...this.#throughStack());
+      else if (kind < 72) this.#body.push(...this.#spread());
+      else if (kind < 77) this.#body.push(...this.#close());
       else this.#body.push(this.#branch());
     }
     if (random.chance(30)) this.#linked();

@@ -39,7 +39,7 @@ describe("nothing possible is excluded", () => {
           if (!allows(pair.abstract, pair.concrete)) throw new Error(`${shown(a)}; ${shown(b)} -> ${shown(pair)}`);
         }
       }),
-      runs(6000),
+      runs(3000),
     );
   });
 
@@ -55,7 +55,7 @@ describe("nothing possible is excluded", () => {
         const fork = forked("and", a.abstract, immediate(7));
         if (fork !== null) expect(allows(fork.first, a.concrete) || allows(fork.later, a.concrete)).toBe(true);
       }),
-      runs(1500),
+      runs(800),
     );
   });
 
@@ -73,7 +73,7 @@ describe("nothing possible is excluded", () => {
             throw new Error(`${op} ${bits}: ${shown(a)} -> ${shown(learnt)}`);
         },
       ),
-      runs(1500),
+      runs(800),
     );
   });
 
@@ -85,7 +85,7 @@ describe("nothing possible is excluded", () => {
         if (within(b.abstract, a.abstract)) expect(allows(b.abstract, a.concrete)).toBe(true);
         expect(within(a.abstract, b.abstract) && within(b.abstract, a.abstract)).toBe(equals(a.abstract, b.abstract));
       }),
-      runs(1500),
+      runs(800),
     );
   });
 });
@@ -148,7 +148,7 @@ describe("one answer to one question", () => {
         syncLong(long);
         expect({ ...short }).toEqual({ ...long });
       }),
-      runs(5000),
+      runs(3000),
     );
   });
 
