@@ -16,7 +16,7 @@ export interface Halves {
 /** The halves of an operand; an immediate is sign-extended. */
 export function halves(operand: Operand): Halves {
   if ("reg" in operand) return { lo: `r${operand.reg}`, hi: `h${operand.reg}`, literal: null };
-  return { lo: literal(operand.imm), hi: operand.imm < 0 ? "-1" : "0", literal: operand.imm };
+  return { lo: literal(operand.imm), hi: operand.imm < 0 ? literal(-1) : "0", literal: operand.imm };
 }
 
 /** An int32 as source text, in parentheses where a sign could meet an operator. */

@@ -279,7 +279,7 @@ class Generator {
     this.#push({ kind: "atomic", op: "add", fetch: false, width: 8, base: 0, offset, src: 0 });
   }
 
-  /** A load or store at a place that a number gives, masked to fit: r9 = base + (number & mask). */
+  /** A load or store at a place that a number gives, masked to fit: base + (number & mask) in r9, or in r8 where that is free. */
   #maskedAccess(): void {
     const random = this.#random;
     const width = random.pick([1, 2, 4, 8] as const);
@@ -287,13 +287,22 @@ class Generator {
     const toStack = random.chance(40);
     const room = toStack ? frameBytes : workBytes;
     const mask = (room - 1) & ~(width - 1);
-    const r9: Reg = 9;
     this.#push(
-      { kind: "alu", op: "mov", bits: random.pick([32, 64] as const), dst: r9, src: { reg: index } },
-      { kind: "alu", op: "and", bits: random.pick([32, 64] as const), dst: r9, src: { imm: mask } },
-      { kind: "alu", op: "add", bits: 64, dst: r9, src: { reg: toStack ? 10 : 7 } },
+      { kind: "alu", op: "mov", bits: random.pick([32, 64] as const), dst: 9, src: { reg: index } },
+      { kind: "alu", op: "and", bits: random.pick([32, 64] as const), dst: 9, src: { imm: mask } },
     );
-    this.#anyAccess(width, r9, toStack ? -frameBytes : 0, false);
+    const bias = toStack ? -frameBytes : 0;
+    if (toStack && this.#inCallee) {
+      // The other way round Linux 6.18 takes the sum for a pointer into the first function's frame: it keeps the number's frame.
+      this.#push(
+        { kind: "alu", op: "mov", bits: 64, dst: 8, src: { reg: 10 } },
+        { kind: "alu", op: "add", bits: 64, dst: 8, src: { reg: 9 } },
+      );
+      this.#anyAccess(width, 8, bias, false);
+      return;
+    }
+    this.#push({ kind: "alu", op: "add", bits: 64, dst: 9, src: { reg: toStack ? 10 : 7 } });
+    this.#anyAccess(width, 9, bias, false);
   }
 
   #atomic(): void {
@@ -373,7 +382,7 @@ class Generator {
     this.#push({ kind: "exit" });
   }
 
-  /** A function of five numbers that gives a number; it uses r6 and r9 too, which its caller must get back. */
+  /** A function of five numbers that gives a number; it uses r6, r8 and r9 too, which its caller must get back. */
   #callee(name: string, size: number): void {
     this.#inCallee = true;
     this.#place(name);
