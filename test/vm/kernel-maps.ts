@@ -8,7 +8,7 @@ import { encode } from "../../src/bpf/encode.ts";
 import type { ImageMap, ProgramImage } from "../../src/bpf/image.ts";
 import type { MapAccess, MapKind } from "../../src/bpf/maps.ts";
 import { mapKindInfo } from "../../src/bpf/maps.ts";
-import { loadProgram, patchMapFds } from "../support/bpf.ts";
+import { loadProgram } from "../support/bpf.ts";
 import { allocate, closeFd, lastErrno, onCloseAll, SYSCALL_BPF, syscall } from "../support/native.ts";
 
 const attr = allocate(160);
@@ -203,20 +203,24 @@ function place(register: string, offset: number): string {
   return offset < 0 ? `${register} - ${-offset}` : `${register} + ${offset}`;
 }
 
-/** Assembles a program; `map[NAME]` is the map of that name. */
+/** Assembles a program; `map[NAME]` is the map of that name, `.rodata[N]` the place in the first value of the map called `.rodata`. */
 export function programImage(text: string, maps: readonly ImageMap[], license = "GPL"): ProgramImage {
   const parsed = parseAsm(text);
   if (parsed.kind === "errors") throw new Error(parsed.errors.map((e) => `${e.line}: ${e.message}`).join("\n"));
   const { bytes, relocations } = encode(parsed.insns);
   const view = new DataView(bytes.buffer);
   for (const relocation of relocations) {
-    if (relocation.kind !== "map") throw new Error(`a relocation of kind ${relocation.kind}`);
-    view.setUint8(relocation.slot * 8 + 1, (view.getUint8(relocation.slot * 8 + 1) & 0x0f) | 0x10);
+    if (relocation.kind === "call") throw new Error("a call of a function elsewhere");
+    const isMap = relocation.kind === "map";
+    const name = isMap ? relocation.symbol : relocation.section;
+    const at = relocation.slot * 8;
+    view.setUint8(at + 1, (view.getUint8(at + 1) & 0x0f) | (isMap ? 0x10 : 0x20));
     view.setInt32(
-      relocation.slot * 8 + 4,
-      maps.findIndex((map) => map.name === relocation.symbol),
+      at + 4,
+      maps.findIndex((map) => map.name === name),
       true,
     );
+    view.setInt32(at + 12, isMap ? 0 : relocation.offsetBytes, true);
   }
   return {
     name: "test",
@@ -235,15 +239,16 @@ export function programImage(text: string, maps: readonly ImageMap[], license = 
 
 /** Loads an image into the kernel; `fds` are its maps' descriptors. */
 export function loadImage(image: ProgramImage, fds: readonly number[]): ReturnType<typeof loadProgram> {
-  const view = new DataView(image.code.buffer, image.code.byteOffset, image.code.byteLength);
-  const slots = new Map<number, number>();
-  for (let slot = 0; slot < image.code.length / 8; slot++) {
+  const insns = image.code.slice();
+  const view = new DataView(insns.buffer);
+  for (let slot = 0; slot < insns.length / 8; slot++) {
     if (view.getUint8(slot * 8) !== 0x18) continue;
-    if (view.getUint8(slot * 8 + 1) >> 4 === 1)
-      slots.set(slot, must(fds[view.getInt32(slot * 8 + 4, true)], "a descriptor for each map"));
+    const source = view.getUint8(slot * 8 + 1) >> 4;
+    if (source === 1 || source === 2)
+      view.setInt32(slot * 8 + 4, must(fds[view.getInt32(slot * 8 + 4, true)], "a descriptor for each map"), true);
     slot++;
   }
-  return loadProgram({ insns: patchMapFds(image.code, slots), license: image.license });
+  return loadProgram({ insns, license: image.license });
 }
 
 /** The descriptor of a map or, when it couldn't be made, an error. */

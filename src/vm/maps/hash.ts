@@ -89,8 +89,10 @@ export class HashMap extends MachineMap {
     return 0;
   }
 
-  override each(): Iterable<readonly [Uint8Array, Region]> {
-    return this.#entries.entries();
+  override *each(): Iterable<readonly [Uint8Array, Region]> {
+    // A list, because callbacks may add entries or renew them, and would meet them for ever.
+    for (const [key, value] of [...this.#entries.entries()])
+      if (this.#entries.get(key) !== undefined) yield [key, value];
   }
 
   override userTake(key: Uint8Array): Uint8Array | number {
@@ -186,7 +188,8 @@ export class PercpuHashMap extends MachineMap {
   }
 
   override *each(cpu: number): Iterable<readonly [Uint8Array, Region]> {
-    for (const [key, values] of this.#entries.entries()) yield [key, values[cpu]!];
+    for (const [key, values] of [...this.#entries.entries()])
+      if (this.#entries.get(key) !== undefined) yield [key, values[cpu]!];
   }
 
   override userLookup(key: Uint8Array): Uint8Array | number {
