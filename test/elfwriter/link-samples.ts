@@ -80,7 +80,7 @@ struct timed { __u64 n; struct bpf_timer timer; struct item item; };
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, struct timed); } timers SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_ARRAY); __uint(max_entries, 8); __type(key, __u32); __type(value, struct item); } locks SEC(".maps");
 struct { __uint(type, BPF_MAP_TYPE_LRU_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, struct item); } no_lock SEC(".maps");
-struct task_struct;
+struct task_struct { int pid; } whole;
 struct tagged { __u64 n; struct task_struct __attribute__((btf_type_tag("kptr"))) *task; };
 struct { __uint(type, BPF_MAP_TYPE_HASH); __uint(max_entries, 8); __type(key, __u32); __type(value, struct tagged); } tasks SEC(".maps");
 struct lonely { int n; struct bpf_spin_lock locks[2]; };
