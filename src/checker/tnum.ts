@@ -31,11 +31,13 @@ export function tnumConst(value: bigint): Tnum {
   return { value, mask: 0n };
 }
 
+const masks: readonly bigint[] = Array.from({ length: 65 }, (_, bits) => (1n << BigInt(bits)) - 1n);
+
 /** The least mask of the form 2^n - 1 that covers `x`. */
 function smear(x: bigint): bigint {
-  let mask = x;
-  for (let shift = 1n; shift < 64n; shift <<= 1n) mask |= mask >> shift;
-  return mask;
+  const high = Number(x >> 32n);
+  const bits = high !== 0 ? 64 - Math.clz32(high) : 32 - Math.clz32(Number(x));
+  return masks[bits] ?? ALL_BITS;
 }
 
 /** The bits that all numbers from `min` to `max` (unsigned) share: their common beginning. */
