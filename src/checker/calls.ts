@@ -3,7 +3,7 @@
 // Source: Linux kernel/bpf/verifier.c (check_func_call, btf_check_func_arg_match, prepare_func_exit, check_return_code; 6.18).
 
 import { unknownValue } from "./alu.ts";
-import { leaveFunction } from "./leave.ts";
+import { checkCallbackResult, leaveFunction } from "./leave.ts";
 import { checkMemoryArgument } from "./memory-buffers.ts";
 import { clearPacketPointers } from "./packet.ts";
 import { calleeOf } from "./program.ts";
@@ -120,7 +120,9 @@ export function walkExit(walk: Walk): number {
   if (state.frames.length === 1) {
     checkReleased(walk, "exit");
     const value = readRegister(walk, 0);
-    if (currentFrame(state).subprogram !== 0 && value.kind !== "scalar")
+    const { callback } = currentFrame(state);
+    if (callback !== null) checkCallbackResult(walk, callback);
+    else if (currentFrame(state).subprogram !== 0 && value.kind !== "scalar")
       refuse({ kind: "result", value, wants: "a number" });
     return pathEnds;
   }

@@ -24,6 +24,8 @@ export type EngineFault =
   | { readonly kind: "empty" }
   | { readonly kind: "tooManyMaps"; readonly count: number }
   | { readonly kind: "noSuchMap"; readonly index: number }
+  | { readonly kind: "noSuchKernelFunction"; readonly index: number }
+  | { readonly kind: "kernelCallNeedsGpl" }
   /** The address of a value of a map that has none (not an array of one entry), or beyond the value. */
   | { readonly kind: "mapValueAddress"; readonly map: string; readonly offset: number }
   /** The functions by the image aren't those the code has. */
@@ -41,7 +43,6 @@ export type EngineFault =
   /** A global function that can't be called so, or at all; `function` is its number. */
   | { readonly kind: "globalFunction"; readonly function: number; readonly why: "tooManyArguments" | "result" }
   | { readonly kind: "globalCallWithLock" }
-  | { readonly kind: "callWithLock" }
   /** Arithmetic on pointers. */
   | {
       readonly kind: "pointerArithmetic";

@@ -51,6 +51,8 @@ export interface Env {
   readonly stackDepth: Int32Array;
   /** Functions that change packet data, by number; known before the walk. */
   readonly changesPacket: Uint8Array;
+  /** How many CPUs the machine may have: what bpf_get_smp_processor_id returns is below. */
+  readonly possibleCpus: number;
   /** A new number for ids of registers and references, from 1. */
   newId(): number;
   /** The value of `register` in the current frame matters exactly: mark where it came from (mark_chain_precision). */
@@ -68,7 +70,8 @@ export interface Env {
   markStackWrite(frame: number, slotIndex: number): void;
   /**
    * Queues the frame of a callback that a helper calls zero or more times, as a branch to be walked later; the current path
-   * goes on as if it was not called. To be called with the arguments in r1 to r5 still there.
+   * goes on as if it was not called. An async one runs by itself later, on a stack of its own. To be called with the
+   * arguments in r1 to r5 still there.
    */
   enterCallback(entry: CallbackEntry): void;
   /** Queues a copy of the current state as a branch to `slot`, after which `change` may alter that copy. */

@@ -2,7 +2,6 @@
 // path ends or is covered by a state walked before. Each instruction's meaning is in its own file.
 // Source: Linux kernel/bpf/verifier.c (do_check, do_check_insn, do_check_common, update_branch_counts, pop_stack; 6.18).
 
-import { helperByName } from "../bpf/helpers.ts";
 import { insnClass, jumpCodes, memoryModes, sourceRegister } from "../bpf/isa.ts";
 import { reserved, walkAlu } from "./alu.ts";
 import { walkBranch } from "./branch.ts";
@@ -17,8 +16,6 @@ import { point } from "./structure.ts";
 import { refuse } from "./verdict.ts";
 import { startOf, type Walk } from "./walk.ts";
 import { walkWideLoad } from "./wide-load.ts";
-
-const unlock = helperByName("spin_unlock")?.id;
 
 /** Walks the entry function and then each global function that is called, until nothing is left. Stops with a fault. */
 export function explore(walk: Walk): void {
@@ -151,7 +148,6 @@ function stepCall(walk: Walk, slot: number, src: number): number {
   if (src !== 2) reserved("off", program.off[slot] as number);
   if (src > 2) refuse({ kind: "encoding", field: "src", value: src });
   reserved("dst", program.dst[slot] as number);
-  if (src === 0 && walk.state.activeLocks > 0 && program.imm[slot] !== unlock) refuse({ kind: "callWithLock" });
   if (src === 1) return walkLocalCall(walk);
   walk.redirect = -1;
   if (src === 2) walkKfuncCall(walk);

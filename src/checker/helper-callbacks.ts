@@ -7,7 +7,7 @@ import { visitableMaps } from "./helper-maps.ts";
 import { isNull } from "./memory-buffers.ts";
 import { constant, unknown } from "./scalar.ts";
 import { currentFrame, type Frame, pointer, type RegValue, type ScalarValue, scalarValue, unset } from "./state.ts";
-import { refuse, unsupported } from "./verdict.ts";
+import { refuse } from "./verdict.ts";
 
 const zero = constant(0n);
 const anyValue = scalarValue(unknown);
@@ -42,8 +42,16 @@ export function callBack(env: Env, facts: CallFacts): void {
     case "find_vma":
       enter(register(1), () => pointer("object", zero, { type: "vm_area_struct" }), register(4));
       return;
-    default:
-      unsupported("functions that run later (bpf_timer_set_callback)");
+    case "timer_set_callback": {
+      const timer = currentFrame(env.state).regs[1];
+      const map = timer?.kind === "mapValue" ? timer.map : null;
+      const values = [
+        () => pointer("mapHandle", zero, { map }),
+        () => pointer("mapKey", zero, { map }),
+        () => pointer("mapValue", zero, { map }),
+      ];
+      env.enterCallback({ ...entryOf(facts.callback, values), role: { resultMin: 0, resultMax: 0, async: true } });
+    }
   }
 }
 

@@ -22,11 +22,6 @@ import { unsupported } from "./verdict.ts";
 const zero = constant(0n);
 const anyValue = scalarValue(unknown);
 
-/**
- * As many CPUs as the usual kernels are built for: the machine's own number, which the kernel uses, isn't known here. A program
- * that relies on fewer is taken to be refused.
- */
-const mostCpus = 8192n;
 /** **Source:** include/linux/err.h, MAX_ERRNO. */
 const greatestError = 4095n;
 
@@ -36,8 +31,6 @@ function between(from: bigint, to: bigint): Scalar {
   const low = refine("sle", 32, true, inside, constant(to)).dst;
   return refine("sge", 32, true, low, constant(from)).dst;
 }
-
-const cpuNumber = scalarValue(between(0n, mostCpus - 1n));
 
 /** Helpers that return how many bytes they wrote, or an error. */
 const lengthReturning: ReadonlySet<string> = new Set([
@@ -72,7 +65,7 @@ export function resultOf(env: Env, facts: CallFacts): RegValue {
     case "scalar":
     case "status":
     case "verdict":
-      if (helper.name === "get_smp_processor_id") return cpuNumber;
+      if (helper.name === "get_smp_processor_id") return scalarValue(between(0n, BigInt(env.possibleCpus) - 1n));
       if (lengthReturning.has(helper.name)) return scalarValue(between(-greatestError, facts.greatestSize));
       return anyValue;
     case "valueOrNull":

@@ -3,10 +3,19 @@
 // Source: Linux kernel/bpf/verifier.c (prepare_func_exit; 6.18).
 
 import { previousVisit, widen } from "./prune.ts";
-import type { Frame, RegValue } from "./state.ts";
+import type { CallbackRole, Frame, RegValue } from "./state.ts";
 import { currentFrame } from "./state.ts";
 import { refuse } from "./verdict.ts";
 import type { Walk } from "./walk.ts";
+
+/** Refuses what a callback may not return: no number, or one outside of its range. */
+export function checkCallbackResult(walk: Walk, { resultMin, resultMax }: CallbackRole): void {
+  const value = currentFrame(walk.state).regs[0] as RegValue;
+  if (value.kind !== "scalar") return refuse({ kind: "result", value, wants: "a number" });
+  walk.markPrecise(0);
+  if (value.scalar.smin < BigInt(resultMin) || value.scalar.smax > BigInt(resultMax))
+    refuse({ kind: "result", value, wants: `${resultMin} to ${resultMax}` });
+}
 
 /** Takes the innermost frame away and gives the slot to go on at. Not for the outermost frame. */
 export function leaveFunction(walk: Walk): number {
@@ -20,11 +29,7 @@ export function leaveFunction(walk: Walk): number {
     state.frames.pop();
     return callee.callsite + 1;
   }
-  const { resultMin, resultMax } = callee.callback;
-  if (result.kind !== "scalar") return refuse({ kind: "result", value: result, wants: "a number" });
-  walk.markPrecise(0);
-  if (result.scalar.smin < BigInt(resultMin) || result.scalar.smax > BigInt(resultMax))
-    refuse({ kind: "result", value: result, wants: `${resultMin} to ${resultMax}` });
+  checkCallbackResult(walk, callee.callback);
   state.frames.pop();
   const before = previousVisit(walk, walk.path, callee.callsite);
   if (before !== null) widen(before, state);

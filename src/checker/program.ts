@@ -41,6 +41,11 @@ export function isHelperCall(program: Program, slot: number): boolean {
   return program.opcode[slot] === opcodes.call && program.src[slot] === 0;
 }
 
+/** True when the slot holds a call of a kernel function. */
+export function isKernelCall(program: Program, slot: number): boolean {
+  return program.opcode[slot] === opcodes.call && program.src[slot] === 2;
+}
+
 /** Where a jump at `slot` goes; any number for what isn't one. */
 export function jumpTarget(program: Program, slot: number): number {
   const by = program.opcode[slot] === opcodes.jumpWide ? program.imm[slot] : program.off[slot];

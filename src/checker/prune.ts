@@ -71,6 +71,9 @@ export class Pruning {
   #coveredInLoop(old: Checkpoint): "done" | "loop" | null {
     const walk = this.#walk;
     const { state, slot } = walk;
+    // Another entry into an async callback is no other round of a loop.
+    const frame = currentFrame(old.state);
+    if (frame.callback?.async === true && frame.asyncEntries !== currentFrame(state).asyncEntries) return null;
     const inRange = (): boolean => this.#comparison.holds(old, state, "inRange");
     if (walk.hasPoint(slot, point.iteratorNext)) return inRange() && isIteratorActive(state) ? "loop" : null;
     if (walk.hasPoint(slot, point.mayGoto) && old.state.mayGotoDepth !== state.mayGotoDepth && inRange()) return "loop";

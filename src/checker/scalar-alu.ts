@@ -5,20 +5,10 @@
 
 import type { AluOp } from "../bpf/insn.ts";
 import { constant, fromUnsignedWidth, immediate, isExact, type Scalar, unknown } from "./scalar.ts";
-import {
-  Draft,
-  finishDraft,
-  forget32,
-  forget64,
-  loadDraft,
-  sealDraft,
-  setBits,
-  setConst,
-  setLow32,
-  syncDraft,
-} from "./scalar-draft.ts";
+import { Draft, forget32, forget64, loadDraft, sealDraft, setBits, setConst, setLow32 } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
 import * as ranges from "./scalar-ranges.ts";
+import { finishDraft, syncDraft } from "./scalar-sync.ts";
 import { LOW_HALF, s64, tnumAdd, tnumAnd, tnumMul, tnumNeg, tnumOr, tnumSub, tnumXor, u64 } from "./tnum.ts";
 
 /** How to compute a draft in place; shifts get their width in bits. */

@@ -5,18 +5,9 @@
 
 import type { JumpOp } from "../bpf/insn.ts";
 import { isExact, type Scalar } from "./scalar.ts";
-import {
-  Draft,
-  forget32,
-  forget64,
-  loadDraft,
-  repairDraft,
-  same,
-  sealDraft,
-  setBits,
-  syncDraft,
-} from "./scalar-draft.ts";
+import { Draft, forget32, forget64, loadDraft, same, sealDraft, setBits } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
+import { repairDraft, syncDraft } from "./scalar-sync.ts";
 import {
   ALL_BITS,
   LOW_HALF,

@@ -4,16 +4,8 @@
 // Source: Linux kernel/bpf/verifier.c (scalar_min_max_*, scalar32_min_max_*, 6.18).
 
 import type { ScalarFields } from "./scalar.ts";
-import {
-  boundByBits,
-  boundLow32ByBits,
-  type Draft,
-  forget32,
-  forget64,
-  setBits,
-  setConst,
-  setLow32,
-} from "./scalar-draft.ts";
+import { type Draft, forget32, forget64, setBits, setConst, setLow32 } from "./scalar-draft.ts";
+import { boundByBits, boundLow32ByBits } from "./scalar-sync.ts";
 import { ALL_BITS, LOW_HALF, s64, tnumLow, tnumShiftLeft, tnumShiftRight, tnumShiftSigned, u64 } from "./tnum.ts";
 
 const S64_MIN = -(1n << 63n);

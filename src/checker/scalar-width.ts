@@ -5,19 +5,9 @@
 
 import type { Width } from "../bpf/insn.ts";
 import { fromUnsignedWidth, type Scalar, unknown } from "./scalar.ts";
-import {
-  Draft,
-  finishDraft,
-  forget32,
-  forget64,
-  loadDraft,
-  repairDraft,
-  sealDraft,
-  setBits,
-  setConst,
-  syncDraft,
-} from "./scalar-draft.ts";
+import { Draft, forget32, forget64, loadDraft, sealDraft, setBits, setConst } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
+import { finishDraft, repairDraft, syncDraft } from "./scalar-sync.ts";
 import { s64, tnumConst, tnumLow, tnumRange, tnumSwapped, u64 } from "./tnum.ts";
 
 const draft = new Draft();

@@ -336,15 +336,14 @@ function writeVariable(env: Env, frame: Frame, span: StackSpan, bytes: number, s
       reliesOnZero = true;
       continue;
     }
-    const stays = writesZero && kind === stackByte.zero;
+    const before = isSpecial(slot) ? scrubbed(slot.bytes) : slot.bytes;
+    const stays = writesZero && ((before >>> (at * 4)) & 15) === stackByte.zero;
     if (stays) reliesOnZero = true;
-    const now = filled(slot.bytes, at, 1, stays ? stackByte.zero : stackByte.misc);
-    stack[index] = forgotten(now);
+    stack[index] = {
+      bytes: filled(before, at, 1, stays ? stackByte.zero : stackByte.misc),
+      value: unset,
+      object: null,
+    };
   }
   if (reliesOnZero && stored.from === "register") env.markPrecise(stored.register);
-}
-
-/** A slot whose saved register is gone while some bytes still say they hold part of it: those hold whatever now. */
-function forgotten(bytes: number): StackSlot {
-  return { bytes, value: unset, object: null };
 }

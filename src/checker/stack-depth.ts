@@ -16,13 +16,21 @@ const mostFrames = 8;
 const rounding = 16;
 
 /** Refuses a program whose functions need too much stack together; gives the most that a chain of calls needs, in bytes. */
-export function checkStackDepth(program: Program, structure: Structure, depths: Int32Array): number {
+export function checkStackDepth(
+  program: Program,
+  structure: Structure,
+  depths: Int32Array,
+  asyncCallbacks: ReadonlySet<number>,
+): number {
   let deepest = 0;
   const callees = program.functions.map(({ start, end }) => {
     const found: { readonly slot: number; readonly callee: number }[] = [];
     for (let slot = start; slot < end; slot++)
-      if (isLocalCall(program, slot) || isFunctionAddress(program, slot))
-        found.push({ slot, callee: calleeOf(program, slot) });
+      if (isLocalCall(program, slot) || isFunctionAddress(program, slot)) {
+        const callee = calleeOf(program, slot);
+        // A callback that runs later has a stack of its own.
+        if (isLocalCall(program, slot) || !asyncCallbacks.has(callee)) found.push({ slot, callee });
+      }
     return found;
   });
   // The worst depth a function was entered with: entering it again with less finds nothing new.
@@ -43,7 +51,7 @@ export function checkStackDepth(program: Program, structure: Structure, depths: 
       enter(call.callee, total, frames + 1, call.slot);
     }
   };
-  for (const [number, { global, start }] of program.functions.entries())
-    if (number === 0 || global) enter(number, 0, 0, start);
+  for (const [number, { start }] of program.functions.entries())
+    if (number === 0 || asyncCallbacks.has(number)) enter(number, 0, 0, start);
   return deepest;
 }

@@ -176,6 +176,8 @@ export interface Frame {
   readonly stack: StackSlot[];
   /** It is a callback called by a helper; the range its result must have. */
   readonly callback: CallbackRole | null;
+  /** How many async callbacks, each set by the one before, led to this one. */
+  readonly asyncEntries: number;
   /** How often the callback of the frame above was entered on this path. */
   callbackDepth: number;
   /** Precision marks, only set in saved states: bit r for register r. */
@@ -311,11 +313,13 @@ export function newFrame(
   subprogram: number,
   callsite: number,
   callback: CallbackRole | null = null,
+  asyncEntries = 0,
 ): Frame {
   return {
     number,
     subprogram,
     callsite,
+    asyncEntries,
     regs: [unset, unset, unset, unset, unset, unset, unset, unset, unset, unset, unset],
     stack: [],
     callback,
@@ -335,6 +339,7 @@ export function copyFrame(frame: Frame): Frame {
     regs: frame.regs.slice(),
     stack: frame.stack.slice(),
     callback: frame.callback,
+    asyncEntries: frame.asyncEntries,
     callbackDepth: frame.callbackDepth,
     preciseRegs: 0,
     preciseSlotsLow: 0,

@@ -15,17 +15,18 @@ import type { Frame, PointerValue, VerifierState } from "./state.ts";
 import { currentFrame, newFrame, pointer, scalarValue } from "./state.ts";
 import type { Structure } from "./structure.ts";
 import { point } from "./structure.ts";
-import { refuse, unsupported } from "./verdict.ts";
+import { refuse } from "./verdict.ts";
 
 /** **Source:** BPF_COMPLEXITY_LIMIT_JMP_SEQ. */
 const mostPending = 8192;
 /** **Source:** MAX_CALL_FRAMES. */
 const mostFrames = 8;
 
-/** How long a check may go on. */
+/** How long a check may go on, and the machine it is for. */
 export interface WalkLimits {
   /** The most instructions to walk, over all paths. */
   readonly processed: number;
+  readonly possibleCpus: number;
 }
 
 /** Everything a check knows while it walks. */
@@ -42,10 +43,8 @@ export class Walk implements Env {
   readonly changesPacket: Uint8Array;
   /** Functions verified on their own that some walked instruction calls. */
   readonly calledGlobals = new Set<number>();
-  /** Functions whose BTF doesn't tell what callers pass. */
-  readonly unreliable = new Set<number>();
-  /** Functions that helpers call. */
-  readonly callbacks = new Set<number>();
+  /** Functions that run by themselves later, as timers do. */
+  readonly asyncCallbacks = new Set<number>();
   /** How often each slot was walked. */
   readonly visits: Uint32Array;
   /** Saved states by instruction and call site, newest first. */
@@ -81,6 +80,10 @@ export class Walk implements Env {
     this.visits = new Uint32Array(program.slots);
     this.saved = new Array(program.slots).fill(null);
     this.path = startOf(0, 0);
+  }
+
+  get possibleCpus(): number {
+    return this.limits.possibleCpus;
   }
 
   get state(): VerifierState {
@@ -144,8 +147,7 @@ export class Walk implements Env {
     const copy = copyPath(this.path);
     copy.slot = slot;
     copy.lastSlot = this.slot;
-    this.pending.push(copy);
-    if (this.pending.length > mostPending) refuse({ kind: "tooManyBranches", pending: this.pending.length });
+    this.#putAside(copy);
     if (copy.parent !== null) copy.parent.branches++;
     return copy;
   }
@@ -155,11 +157,10 @@ export class Walk implements Env {
   }
 
   enterCallback(entry: CallbackEntry): void {
-    if (entry.role.async) unsupported("callbacks that run later");
     const callee = this.program.functions[entry.subprogram];
     if (callee === undefined) return refuse({ kind: "callbackFunction", why: "noBtf" });
-    this.callbacks.add(entry.subprogram);
     const caller = currentFrame(this.path.state);
+    if (entry.role.async) return this.#enterAsync(entry, caller, callee.start);
     const path = this.push(callee.start);
     const { state } = path;
     const frame = this.addFrame(state, entry.subprogram, this.slot, entry.role);
@@ -167,6 +168,21 @@ export class Walk implements Env {
     state.callbackUnrollDepth++;
     (state.frames[state.frames.length - 2] as Frame).callbackDepth++;
     caller.callbackDepth = 0;
+  }
+
+  /** It begins on a stack of its own, whatever the state is now. */
+  #enterAsync(entry: CallbackEntry, caller: Frame, start: number): void {
+    this.asyncCallbacks.add(entry.subprogram);
+    const path = startOf(entry.subprogram, start, entry.role, caller.asyncEntries + 1);
+    path.firstSlot = 0;
+    path.lastSlot = this.slot;
+    entry.setArguments(caller, currentFrame(path.state));
+    this.#putAside(path);
+  }
+
+  #putAside(path: Path): void {
+    this.pending.push(path);
+    if (this.pending.length > mostPending) refuse({ kind: "tooManyBranches", pending: this.pending.length });
   }
 
   returnFromTailCall(): void {
@@ -210,8 +226,8 @@ export function bucketOf(slot: number, callSite: number, slots: number): number 
 }
 
 /** A path at the beginning of a function, with nothing but the frame pointer set. */
-export function startOf(subprogram: number, slot: number): Path {
-  const frame = newFrame(0, subprogram, -1);
+export function startOf(subprogram: number, slot: number, role: Frame["callback"] = null, asyncEntries = 0): Path {
+  const frame = newFrame(0, subprogram, -1, role, asyncEntries);
   frame.regs[10] = framePointer(0);
   return {
     state: {

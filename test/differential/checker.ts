@@ -2,13 +2,14 @@
 
 import type { ProgramImage } from "../../src/bpf/image.ts";
 import { checkProgram } from "../../src/checker/check.ts";
+import { possibleCpus } from "../support/bpf.ts";
 import type { Opinion } from "./agreement.ts";
 
 /** What the checker says of an image; what it throws is an opinion too. */
 export function judgeByChecker(image: ProgramImage): Opinion {
   const start = performance.now();
   try {
-    const report = checkProgram(image);
+    const report = checkProgram(image, { possibleCpus: possibleCpus() });
     const milliseconds = performance.now() - start;
     const why =
       report.verdict === "accept"
