@@ -125,7 +125,7 @@ function slotsOf(path: readonly { readonly slots: Uint32Array }[] | null): numbe
 export function r0Of(
   text: string,
   executor: ExecutorName,
-  memory = new Uint8Array(0),
+  memory: Uint8Array = new Uint8Array(0),
   options: MachineOptions = {},
 ): bigint {
   return new Machine(assembled(text), { executor, ...options }).runOn(memory);
