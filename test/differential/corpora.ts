@@ -5,6 +5,7 @@ import { type ImageLoader, MapError } from "../support/image-load.ts";
 import { Random } from "../support/random.ts";
 import type { Candidate, Corpus } from "./candidate.ts";
 import { generate } from "./generate.ts";
+import { generateNumbers, generatePaths } from "./generate-paths.ts";
 import { mutate } from "./mutate.ts";
 
 /** Programs to make mutants of: cheap ones are taken more often than those that cost the verifier much. */
@@ -40,8 +41,12 @@ export class MutantSource {
   }
 }
 
+/** Kinds of random programs, in turn. */
+const GENERATORS: readonly ((random: Random) => ProgramImage)[] = [generate, generateNumbers, generatePaths];
+
 /** Random program number `index` of a seed. */
 export function randomProgram(seed: number, index: number): Candidate {
-  const image: ProgramImage = generate(new Random(Math.imul(seed, 0x85ebca6b) + index));
+  const make = GENERATORS[index % GENERATORS.length]!;
+  const image = make(new Random(Math.imul(seed, 0x85ebca6b) + index));
   return { corpus: "random programs", name: `random ${seed}/${index}`, image };
 }
