@@ -196,7 +196,7 @@ const baseRows = {
   timer_start: [171, "5.15", ["timer", "scalar", "scalar"], "status", ["gpl"]],
   timer_cancel: [172, "5.15", ["timer"], "status", ["gpl"]],
   task_pt_regs: [175, "5.15", ["btf"], "btf", ["gpl"]],
-  get_branch_snapshot: [176, "6.16", ["memoryOut", "sizeOrZero", "scalar"], "status", ["gpl"]],
+  get_branch_snapshot: [176, "6.16", ["memoryOut", "sizeOrZero", "extra"], "status", ["gpl"]],
   trace_vprintk: [177, "5.16", ["memory", "size", "memoryOrNull", "sizeOrZero"], "status", ["gpl"]],
   find_vma: [180, "6.16", ["btf", "scalar", "function", "stackOrNull", "scalar"], "status"],
   loop: [181, "5.17", ["scalar", "function", "stackOrNull", "scalar"], "status"],
