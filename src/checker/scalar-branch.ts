@@ -4,8 +4,8 @@
 // Source: Linux kernel/bpf/verifier.c (is_scalar_branch_taken, regs_refine_cond_op, reg_set_min_max, 6.18).
 
 import type { JumpOp } from "../bpf/insn.ts";
-import { isExact, type Scalar } from "./scalar.ts";
-import { Draft, forget32, forget64, loadDraft, same, sealDraft, setBits } from "./scalar-draft.ts";
+import { equals, isExact, type Scalar } from "./scalar.ts";
+import { Draft, forget32, forget64, loadDraft, sealDraft, setBits } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
 import { repairDraft, syncDraft } from "./scalar-sync.ts";
 import {
@@ -259,7 +259,7 @@ const memo = new Memo<Refined>();
 
 /** The scalar of an operand that has learnt; a number that was certain and learnt nothing needs no second look. */
 function finish(d: Draft, before: Scalar): Scalar {
-  if (isExact(before) && same(d, before)) return before;
+  if (isExact(before) && equals(d, before)) return before;
   syncDraft(d);
   repairDraft(d);
   return sealDraft(d, before);

@@ -3,7 +3,7 @@
 // Above scalar.ts and tnum.ts, below everything else of the domain. Knows no operation.
 // Source: Linux kernel/bpf/verifier.c (struct bpf_reg_state and its __mark_reg_* functions, 6.18).
 
-import { constant, fromUnsignedWidth, Scalar, type ScalarFields, unknown } from "./scalar.ts";
+import { constant, equals, fromUnsignedWidth, Scalar, type ScalarFields, unknown } from "./scalar.ts";
 import { ALL_BITS, LOW_HALF, s64, type Tnum, tnumWithLow32 } from "./tnum.ts";
 
 const S64_MIN = -(1n << 63n);
@@ -86,22 +86,6 @@ export function setConst(d: Draft, value: bigint): void {
   d.s32max = low | 0;
 }
 
-/** True when the two say the same, field for field. */
-export function same(a: ScalarFields, b: ScalarFields): boolean {
-  return (
-    a.u32min === b.u32min &&
-    a.u32max === b.u32max &&
-    a.s32min === b.s32min &&
-    a.s32max === b.s32max &&
-    a.umin === b.umin &&
-    a.umax === b.umax &&
-    a.smin === b.smin &&
-    a.smax === b.smax &&
-    a.value === b.value &&
-    a.mask === b.mask
-  );
-}
-
 const RECENT = 2048;
 const recent: (Scalar | undefined)[] = new Array(RECENT).fill(undefined);
 
@@ -118,9 +102,9 @@ function commonLike(d: Draft): Scalar {
  * same, so that equal ones are mostly the same object.
  */
 export function sealDraft(d: Draft, before: Scalar = unknown): Scalar {
-  if (same(d, before)) return before;
+  if (equals(d, before)) return before;
   const common = commonLike(d);
-  if (same(d, common)) return common;
+  if (equals(d, common)) return common;
   const hash =
     Math.imul(d.u32max, 0x9e37_79b1) ^
     Math.imul(d.u32min, 0x85eb_ca6b) ^
@@ -129,7 +113,7 @@ export function sealDraft(d: Draft, before: Scalar = unknown): Scalar {
     Number(BigInt.asIntN(32, d.value));
   const slot = (hash ^ (hash >>> 15)) & (RECENT - 1);
   const known = recent[slot];
-  if (known !== undefined && same(d, known)) return known;
+  if (known !== undefined && equals(d, known)) return known;
   const made = new Scalar(d);
   recent[slot] = made;
   return made;

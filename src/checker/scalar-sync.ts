@@ -3,8 +3,8 @@
 // what it misses must be missed here too. Above scalar-draft.ts, below arithmetic and branches. Knows no operation.
 // Source: Linux kernel/bpf/verifier.c (reg_bounds_sync, __reg*_deduce_bounds, reg_bounds_sanity_check, 6.18).
 
-import { type Scalar, type ScalarFields, unknown } from "./scalar.ts";
-import { Draft, forget32, forget64, loadDraft, same, sealDraft, setBits, setConst } from "./scalar-draft.ts";
+import { equals, type Scalar, type ScalarFields, unknown } from "./scalar.ts";
+import { Draft, forget32, forget64, loadDraft, sealDraft, setBits, setConst } from "./scalar-draft.ts";
 import { ALL_BITS, LOW_HALF, s64, tnumIntersect, tnumLow, tnumNext, tnumRange, tnumWithLow32, u64 } from "./tnum.ts";
 
 const SIGN_BIT = 1n << 63n;
@@ -231,7 +231,7 @@ export function syncLong(d: Draft): void {
     deduceLow32(d);
     deduceWhole(d);
     deduceWholeFromLow32(d);
-    if (same(atRound, d)) break;
+    if (equals(atRound, d)) break;
   }
   bitsByBounds(d);
   boundByBits(d);

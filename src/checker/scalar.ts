@@ -170,19 +170,19 @@ export function bitWidth(s: Scalar): number {
 }
 
 /** True when the two say the same, bound for bound. */
-export function equals(a: Scalar, b: Scalar): boolean {
+export function equals(a: ScalarFields, b: ScalarFields): boolean {
   return (
     a === b ||
-    (a.value === b.value &&
-      a.mask === b.mask &&
+    (a.u32min === b.u32min &&
+      a.u32max === b.u32max &&
+      a.s32min === b.s32min &&
+      a.s32max === b.s32max &&
       a.umin === b.umin &&
       a.umax === b.umax &&
       a.smin === b.smin &&
       a.smax === b.smax &&
-      a.u32min === b.u32min &&
-      a.u32max === b.u32max &&
-      a.s32min === b.s32min &&
-      a.s32max === b.s32max)
+      a.value === b.value &&
+      a.mask === b.mask)
   );
 }
 

@@ -20,7 +20,8 @@ import {
 } from "../../src/checker/scalar.ts";
 import { alu, forked, linkedAdd, neg, pointerAdd, pointerSub, zext32 } from "../../src/checker/scalar-alu.ts";
 import { branchTaken, refine, refineSelf } from "../../src/checker/scalar-branch.ts";
-import { bounded, Draft, loadDraft, repairDraft, syncDraft, syncLong } from "../../src/checker/scalar-draft.ts";
+import { Draft, loadDraft } from "../../src/checker/scalar-draft.ts";
+import { bounded, repairDraft, syncDraft, syncLong } from "../../src/checker/scalar-sync.ts";
 import { describe as describeScalar, kernelText } from "../../src/checker/scalar-text.ts";
 import { coerce, endian, fitsSigned, movsx } from "../../src/checker/scalar-width.ts";
 import { allows, anyNumber, anyPairs, anyStep, jumps, type Pair, runs, shown } from "./scalar-values.ts";
