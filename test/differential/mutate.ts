@@ -176,7 +176,7 @@ function otherMap({ image, random }: Subject): ProgramImage | null {
   if (image.maps.length === 0) return null;
   const which = random.below(image.maps.length);
   const maps = image.maps.map((map, index) => {
-    if (index !== which || map.data !== null) return map;
+    if (index !== which || map.data !== null || map.inner !== null) return map;
     const size = random.pick([-8, -4, -1, 1, 4, 8]);
     const kinds = [
       () => ({ ...map, valueBytes: Math.max(1, map.valueBytes + size) }),

@@ -19,6 +19,9 @@ const NO_FD = 0x7fff_ffff;
 /** A type number that no BTF has. */
 const NO_TYPE = 0x000f_ffff;
 
+/** Maps whose entries are or have programs. **Source:** include/linux/bpf.h, map_type_contains_progs. */
+const HOLD_PROGRAMS = new Set<number>([MAP_TYPE.prog_array, MAP_TYPE.devmap, MAP_TYPE.devmap_hash, MAP_TYPE.cpumap]);
+
 /** How much the verifier writes: its statistics and a refusal's reason; its way through the refused path; through all paths. */
 export const LOG_LEVEL = { statistics: 4, path: 5, everything: 6 } as const;
 
@@ -98,8 +101,8 @@ export class ImageLoader {
     const known = this.#maps.get(signature);
     if (known !== undefined) return known;
     const fd = this.#create(map);
-    // The first program that uses an array of programs decides what others may use it.
-    if (map.type === MAP_TYPE.prog_array) this.#own.push(fd);
+    // The first program that uses a map which holds programs decides what others may use it.
+    if (HOLD_PROGRAMS.has(map.type)) this.#own.push(fd);
     else this.#maps.set(signature, fd);
     return fd;
   }
