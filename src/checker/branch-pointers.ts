@@ -13,6 +13,8 @@ const farthestInPacket = 0xffff;
 const xskmap = 17;
 const sockmap = 15;
 const sockhash = 18;
+/** Arrays and hashes of maps; other maps ignore the template of an inner one. */
+const mapsOfMaps: ReadonlySet<number> = new Set([12, 13]);
 
 /** `a OP b` as `b OP a`. */
 const flipped: Readonly<Record<JumpOp, JumpOp>> = {
@@ -200,7 +202,7 @@ function notNull(pointer: PointerValue): PointerValue {
 function withoutNull(pointer: PointerValue): PointerValue {
   const { map } = pointer;
   if (pointer.kind !== "mapValue" || map === null) return { ...pointer, nullable: false };
-  if (map.inner !== null) {
+  if (map.inner !== null && mapsOfMaps.has(map.type)) {
     const timed = map.inner.fields.some(({ kind }) => kind === "timer" || kind === "workqueue" || kind === "taskWork");
     const mapUid = timed ? pointer.id : pointer.mapUid;
     return { ...pointer, nullable: false, kind: "mapHandle", map: map.inner, mapUid };

@@ -6,7 +6,7 @@ import type { CallFacts } from "./helper-arguments.ts";
 import { visitableMaps } from "./helper-maps.ts";
 import { isNull } from "./memory-buffers.ts";
 import { constant, unknown } from "./scalar.ts";
-import { currentFrame, type Frame, pointer, type RegValue, type ScalarValue, scalarValue, unset } from "./state.ts";
+import { currentFrame, type Frame, pointer, type RegValue, scalarValue, unset } from "./state.ts";
 import { refuse } from "./verdict.ts";
 
 const zero = constant(0n);
@@ -74,9 +74,11 @@ function loop(env: Env, enter: () => void): void {
   const frame = currentFrame(env.state);
   const flags = frame.regs[4];
   if (flags !== undefined && isNull(flags)) env.markPrecise(4);
+  const turns = frame.regs[1] ?? unset;
+  // Any value will do as the argument of other helpers; here the kernel's own check gives up on what isn't a number.
+  if (turns.kind !== "scalar")
+    return refuse({ kind: "argument", helper: "loop", register: 1, value: turns, wants: "scalar" });
   env.markPrecise(1);
-  const turns = frame.regs[1];
-  const most = turns?.kind === "scalar" ? (turns as ScalarValue).scalar.umax : (1n << 64n) - 1n;
-  if (BigInt(frame.callbackDepth) < most) enter();
+  if (BigInt(frame.callbackDepth) < turns.scalar.umax) enter();
   else frame.callbackDepth = 0;
 }

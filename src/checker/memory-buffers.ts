@@ -83,11 +83,17 @@ export function checkMemoryArgument(env: Env, register: number, bytes: number): 
   checkBuffer(env, register, there, bytes, writeUse);
 }
 
+const holdsOthers: ReadonlySet<number> = new Set([
+  mapKinds.array_of_maps.number,
+  mapKinds.hash_of_maps.number,
+  mapKinds.xskmap.number,
+]);
+
 /** The pointer as if it had been tested for null. */
 function assumedThere(register: number, value: RegValue): RegValue {
   if (!isPointer(value) || !value.nullable) return value;
   // What a lookup in these gives is a map or a socket once it isn't null: no bytes.
-  if (value.kind === "mapValue" && (mapOf(value).inner !== null || mapOf(value).type === mapKinds.xskmap.number))
+  if (value.kind === "mapValue" && holdsOthers.has(mapOf(value).type))
     refuse({ kind: "forbiddenAccess", register, pointer: value, write: false, offset: value.off, bytes: 0 });
   return { ...value, nullable: false };
 }
