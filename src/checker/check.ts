@@ -7,14 +7,14 @@ import { slotBytes } from "../bpf/isa.ts";
 import { checkEncodings } from "./encoding.ts";
 import { explore } from "./explore.ts";
 import { findFlow } from "./flow.ts";
-import { gplCompatible } from "./helper-licence.ts";
-import { isKernelCall, mostSlots, readProgram } from "./program.ts";
+import { checkKernelCalls, unknownKernelCalls } from "./kernel-calls.ts";
+import { mostSlots, readProgram } from "./program.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { currentFrame } from "./state.ts";
 import { checkFunctions, findStructure } from "./structure.ts";
 import { traceOf } from "./trace.ts";
 import type { CheckReport, FaultReport } from "./verdict.ts";
-import { refuse, Stop } from "./verdict.ts";
+import { Stop } from "./verdict.ts";
 import { Walk } from "./walk.ts";
 
 /** As many as usual kernels are built for. */
@@ -42,14 +42,14 @@ export function checkProgram(image: ProgramImage, options: CheckOptions = {}): C
       processed: options.processedLimit ?? mostSlots,
       possibleCpus: options.possibleCpus ?? mostCpus,
     });
-    checkKernelFunctions(walk);
+    checkKernelCalls(walk);
     explore(walk);
     stackBytes = checkStackDepth(program, structure, walk.stackDepth, walk.asyncCallbacks);
   } catch (stop) {
     if (!(stop instanceof Stop)) throw stop;
     return { ...numbersOf(image, walk), stackBytes, ...outcome(stop, walk) };
   }
-  const unknown = unwalkedKernelFunctions(walk) ? [...image.gaps, deadKernelCall] : image.gaps;
+  const unknown = [...image.gaps, ...unknownKernelCalls(walk)];
   return {
     ...numbersOf(image, walk),
     stackBytes,
@@ -57,27 +57,6 @@ export function checkProgram(image: ProgramImage, options: CheckOptions = {}): C
     fault: null,
     unknown,
   };
-}
-
-const deadKernelCall = "whether the kernel has a function that unreachable code calls";
-
-/** Refuses calls of kernel functions that the kernel doesn't take even where they can't be reached. */
-function checkKernelFunctions(walk: Walk): void {
-  const { program } = walk;
-  for (let slot = 0; slot < program.slots; slot++) {
-    if (!isKernelCall(program, slot)) continue;
-    const off = program.off[slot] as number;
-    if (off !== 0) refuse({ kind: "encoding", field: "off", value: off }, slot);
-    const index = program.imm[slot] as number;
-    if (program.image.kfuncs[index] === undefined) refuse({ kind: "noSuchKernelFunction", index }, slot);
-    if (!gplCompatible(walk)) refuse({ kind: "kernelCallNeedsGpl" }, slot);
-  }
-}
-
-/** True when a call of a kernel function was never walked: whether the kernel knows it isn't known. */
-function unwalkedKernelFunctions({ program, visits }: Walk): boolean {
-  for (let slot = 0; slot < program.slots; slot++) if (visits[slot] === 0 && isKernelCall(program, slot)) return true;
-  return false;
 }
 
 function numbersOf(

@@ -1,0 +1,35 @@
+// Calls of kernel functions as the kernel looks at them before any walk and after it, where none has to come by: which it can
+// resolve. What a call that is reached does is kfuncs.ts.
+// Source: Linux kernel/bpf/verifier.c (add_kfunc_call; 6.18).
+
+import type { Program } from "./env.ts";
+import { gplCompatible } from "./helper-licence.ts";
+import { isKernelCall } from "./program.ts";
+import { refuse } from "./verdict.ts";
+import type { Walk } from "./walk.ts";
+
+/** Refuses calls of kernel functions that the kernel doesn't take even where they can't be reached. */
+export function checkKernelCalls(walk: Walk): void {
+  const { program } = walk;
+  for (let slot = 0; slot < program.slots; slot++) {
+    if (!isKernelCall(program, slot)) continue;
+    const off = program.off[slot] as number;
+    if (off !== 0) refuse({ kind: "encoding", field: "off", value: off }, slot);
+    // One without a name is a weak one that the kernel hasn't: it may stay where it can't be reached.
+    if (nameAt(program, slot) !== undefined && !gplCompatible(walk)) refuse({ kind: "kernelCallNeedsGpl" }, slot);
+  }
+}
+
+/** Kernel functions that are called only where no walk came: whether the kernel has them isn't known. */
+export function unknownKernelCalls({ program, visits }: Walk): string[] {
+  const names = new Set<string>();
+  for (let slot = 0; slot < program.slots; slot++) {
+    const name = visits[slot] === 0 && isKernelCall(program, slot) ? nameAt(program, slot) : undefined;
+    if (name !== undefined) names.add(`the kernel function ${name}`);
+  }
+  return [...names];
+}
+
+function nameAt(program: Program, slot: number): string | undefined {
+  return program.image.kfuncs[program.imm[slot] as number];
+}
