@@ -60,6 +60,11 @@ icmp6hdr 8: icmp6_type 0 8, icmp6_code 8 8, icmp6_cksum 16 16
 in_addr 4: s_addr 0 32
 `;
 
+/** 64 indices: deeper than any kernel type. */
+const maxAccessLength = 256;
+/** Longer than the names of the types below with any variant's. */
+const maxNameLength = 256;
+
 interface Layout {
   readonly bytes: number;
   readonly members: ReadonlyMap<string, readonly [bitOffset: number, bits: number]>;
@@ -98,8 +103,29 @@ const stableEnumerators: Readonly<Record<string, bigint>> = {
   XDP_REDIRECT: 4n,
 };
 
-/** What a relocation leaves open without a kernel, as a sentence; null when the instruction is right as it is. */
-export function coreGap(btf: DecodedBtf, relocation: ObjectCoreRelocation): string | null {
+/** Looks at the relocations of one object; equal ones, of which a file may have any number, once. */
+export class CoreGaps {
+  readonly #btf: DecodedBtf;
+  readonly #known = new Map<string, string | null>();
+
+  constructor(btf: DecodedBtf) {
+    this.#btf = btf;
+  }
+
+  /** What a relocation leaves open without a kernel, as a sentence; null when the instruction is right as it is. */
+  of(relocation: ObjectCoreRelocation): string | null {
+    const { type, access, kind } = relocation;
+    if (access.length > maxAccessLength) return `CO-RE relocation of kind ${kind} has too long a path`;
+    const key = `${kind} ${type} ${access}`;
+    const known = this.#known.get(key);
+    if (known !== undefined) return known;
+    const gap = coreGap(this.#btf, relocation);
+    this.#known.set(key, gap);
+    return gap;
+  }
+}
+
+function coreGap(btf: DecodedBtf, relocation: ObjectCoreRelocation): string | null {
   if (relocation.kind === coreKind.typeIdLocal || isStable(btf, relocation)) return null;
   const root = skipModifiers(btf, relocation.type) ?? btf.types[relocation.type];
   const path = root === undefined ? null : memberPath(btf, root, relocation.access);
@@ -111,6 +137,7 @@ export function coreGap(btf: DecodedBtf, relocation: ObjectCoreRelocation): stri
 function isStable(btf: DecodedBtf, { type, access, kind }: ObjectCoreRelocation): boolean {
   const root = skipModifiers(btf, type);
   if (root === null) return false;
+  if (root.name.length > maxNameLength) return false;
   // What stands behind three underscores tells variants of one kernel type apart.
   const name = root.name.replace(/___.*$/s, "");
   if (root.kind === "enum" || root.kind === "enum64") {
@@ -159,7 +186,7 @@ function memberPath(btf: DecodedBtf, root: DecodedType, access: string): MemberP
     if (top === undefined) bitOffset += member.bitOffset;
     const bits = member.bits === 0 ? (decodedSize(btf, member.type) ?? 0) * 8 : member.bits;
     if (member.name !== "") {
-      names.push(member.name);
+      names.push(shortName(member.name));
       top ??= { name: member.name, bitOffset, bits };
     }
     at = skipModifiers(btf, member.type);

@@ -7,7 +7,7 @@ import { ByteReader } from "../base/bytes.ts";
 import type { ImageLine, ImageMap } from "../bpf/image.ts";
 import { callSources, loadWideOpcode, slotBytes } from "../bpf/isa.ts";
 import { symbolBinding, symbolType } from "./elf-format.ts";
-import { coreGap } from "./link-core.ts";
+import { CoreGaps } from "./link-core.ts";
 import { type Externs, isExtern } from "./link-externs.ts";
 import { LinkRefusal } from "./link-fault.ts";
 import type { Prototype, Prototypes } from "./link-functions.ts";
@@ -48,7 +48,7 @@ const mostGaps = 50;
 
 /** Looks through an object's functions, each once. */
 export class Units {
-  readonly #object: ObjectFile;
+  readonly #coreGaps: CoreGaps | null;
   readonly #maps: MapTable;
   readonly #externs: Externs;
   readonly #prototypes: Prototypes | null;
@@ -57,7 +57,7 @@ export class Units {
   readonly #known = new Map<ObjectFunction, Unit | LinkRefusal>();
 
   constructor(object: ObjectFile, maps: MapTable, externs: Externs, prototypes: Prototypes | null) {
-    this.#object = object;
+    this.#coreGaps = object.btf === null ? null : new CoreGaps(object.btf);
     this.#maps = maps;
     this.#externs = externs;
     this.#prototypes = prototypes;
@@ -95,8 +95,8 @@ export class Units {
     const gaps = new Set<string>();
     const patches = this.#patches(code, fn, new ByteReader(bytes), gaps);
     for (const core of within(code.coreRelocations, start, end)) {
-      const gap = this.#object.btf === null || gaps.size > mostGaps ? null : coreGap(this.#object.btf, core);
-      if (gap !== null) gaps.add(gap);
+      const gap = this.#coreGaps?.of(core) ?? null;
+      if (gap !== null && gaps.size < mostGaps) gaps.add(gap);
     }
     const infos = within(code.funcInfo, start, end);
     const info = infos.find(({ offsetBytes }) => offsetBytes === start);
@@ -143,7 +143,7 @@ export class Units {
     if (wide && (slot + 2) * slotBytes > reader.length) throw new LinkRefusal("relocation-cut", nameOf(symbol), slot);
     if (isExtern(symbol)) {
       const meant = isCall ? this.#externs.call(symbol, slot) : this.#externs.load(symbol, slot);
-      if (meant.gap !== null && gaps.size <= mostGaps) gaps.add(meant.gap);
+      if (meant.gap !== null && gaps.size < mostGaps) gaps.add(meant.gap);
       return meant.patch;
     }
     const imm = reader.i32(slot * slotBytes + 4);

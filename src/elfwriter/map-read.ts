@@ -8,6 +8,8 @@ import { symbolType } from "./elf-format.ts";
 import type { ObjectMap, ObjectSection, ObjectSymbol } from "./object-file.ts";
 
 type Definition = Omit<ObjectMap, "name">;
+/** What was made of each struct. */
+type Definitions = Map<DecodedType, Definition | null>;
 
 const unknown: Definition = {
   type: null,
@@ -35,7 +37,8 @@ export function readMaps(
     return symbols.filter(isMap).map((symbol) => ({ name: symbol.name, ...unknown }));
   }
   if (!sections.some((section) => section.name === ".maps")) return null;
-  const definitions = new Map<DecodedType, Definition | null>();
+  const definitions: Definitions = new Map();
+  const inners: Definitions = new Map();
   const maps: ObjectMap[] = [];
   for (const place of described.variables) {
     const variable = btf.types[place.variable];
@@ -43,7 +46,7 @@ export function readMaps(
     if (variable?.kind !== "variable" || struct?.kind !== "struct") return null;
     let definition = definitions.get(struct);
     if (definition === undefined) {
-      definition = define(btf, struct, true);
+      definition = define(btf, struct, inners);
       definitions.set(struct, definition);
     }
     if (definition === null) return null;
@@ -53,10 +56,11 @@ export function readMaps(
   return maps;
 }
 
+/** `inners` keeps the definitions of inner maps, which any number of members may name; null in one of those. */
 function define(
   btf: DecodedBtf,
   struct: DecodedType & { kind: "struct" | "union" },
-  mayNest: boolean,
+  inners: Definitions | null,
 ): Definition | null {
   let d = unknown;
   for (const member of struct.members) {
@@ -92,7 +96,7 @@ function define(
         d = { ...d, valueType: target, valueBytes: decodedSize(btf, target) };
         break;
       case "values":
-        d = { ...d, valueBytes: 4, inner: mayNest ? innerOf(btf, member.type) : null };
+        d = { ...d, valueBytes: 4, inner: inners && innerOf(btf, member.type, inners) };
         break;
     }
   }
@@ -107,10 +111,15 @@ function numberOf(btf: DecodedBtf, number: number): number | null {
 }
 
 /** The template that `values`, an array of no pointers to the inner definition, names; null for functions. */
-function innerOf(btf: DecodedBtf, number: number): ObjectMap | null {
+function innerOf(btf: DecodedBtf, number: number, inners: Definitions): ObjectMap | null {
   const array = skipModifiers(btf, number);
   const pointer = array?.kind === "array" ? skipModifiers(btf, array.element) : null;
   const struct = pointer?.kind === "pointer" ? skipModifiers(btf, pointer.to) : null;
-  const definition = struct?.kind === "struct" ? define(btf, struct, false) : null;
+  if (struct?.kind !== "struct") return null;
+  let definition = inners.get(struct);
+  if (definition === undefined) {
+    definition = define(btf, struct, null);
+    inners.set(struct, definition);
+  }
   return definition === null ? null : { name: "", ...definition };
 }
