@@ -1,5 +1,5 @@
-// How much the verifier has to follow in a list of statements: a measure for what is refused before it gets there (loops), and for
-// when the reading of packets is worth being settled (read-packet.ts). Knows nothing of blocks or instructions.
+// How much the verifier has to follow in a list of statements: a measure for what is refused before it gets there (loops). Knows
+// nothing of blocks or instructions.
 
 import type { HCond, HStmt } from "./hir.ts";
 import { bodiesOf } from "./presence.ts";

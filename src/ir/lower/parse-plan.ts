@@ -6,7 +6,6 @@ import { InternalError, must } from "../../base/assert.ts";
 import { parentsOf, visitCondition, visitDeep } from "../header-graph.ts";
 import type { HCond, HExpr, Header, HStmt, Instance } from "../hir.ts";
 import { bodiesOf } from "../presence.ts";
-import { TEST_WORK, workOf } from "../work.ts";
 
 /** A way to reach a member: by one of `parents` of stage `from`, at one of `values` of its selector. */
 export interface Entry {
@@ -46,8 +45,6 @@ export interface ParsePlan {
   /** The headers that rules name: only these are handed on by a stage; the others are just read past. */
   readonly named: ReadonlySet<Instance>;
   readonly usesOpaque: boolean;
-  /** The rules are so many that the verifier must be kept from following each of them once for every way through the headers. */
-  readonly settles: boolean;
   /** The stages a statement needs, itself and everything in it, as a bit set of stage ids. */
   stagesOf(statement: HStmt): number;
   /** The same for a condition. */
@@ -61,9 +58,6 @@ export const TRANSPORT_LAYER = 4;
 
 /** More stages than a bit set holds would need protocols nested thirty deep. */
 const MOST_STAGES = 30;
-
-/** Some 250 states leave the loop over IPv6's extension headers: 50 tests behind it make a few 100,000 of the verifier's million steps. */
-const SETTLES_FROM = 50n * TEST_WORK;
 
 /** Plans the reading for a program's statements. */
 export function planParsing(body: readonly HStmt[], headers: readonly Header[]): ParsePlan {
@@ -102,7 +96,6 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     stageOf,
     named,
     usesOpaque,
-    settles: workOf(body) > SETTLES_FROM,
     stagesOf: (statement) => {
       const known = masks.get(statement);
       if (known !== undefined) return known;

@@ -159,7 +159,7 @@ class StageReader {
     else this.#chain(member, { ...here, selectors, payload });
   }
 
-  /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives its size where it varies. */
+  /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives what varies of its size. */
   #fits(member: Member, header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
     const l = this.#l;
     const failed = this.#edge({ ...otherwise, stuck: hidesTransport(this.#stage, member) || otherwise.stuck });
@@ -167,12 +167,14 @@ class StageReader {
     l.builder.packetGuard(pointer, l.packetEnd, header.fixedBytes, { target: ok, args: [] }, failed);
     l.goOn(ok);
     if (header.size === null) return null;
-    const size = this.#inHeader(pointer, () => lowerNumber(l, must(header.size, "a size").bytes));
     const { bytes, min } = header.size;
+    const { variable, fixed } = partsOf(bytes);
+    const size = this.#inHeader(pointer, () => lowerNumber(l, variable));
     if (minOf(bytes) < BigInt(min)) {
       const sane = l.block();
       const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
-      l.builder.branch("uge", type, size, l.builder.constant(type, min), { target: sane, args: [] }, failed);
+      const least = l.builder.constant(type, min - fixed);
+      l.builder.branch("uge", type, size, least, { target: sane, args: [] }, failed);
       l.goOn(sane);
     }
     return size;
@@ -201,8 +203,10 @@ class StageReader {
 
   #payload(header: Header, pointer: ValueId, size: ValueId | null): ValueId {
     const l = this.#l;
-    if (size === null) return l.builder.offset(pointer, header.fixedBytes);
-    return l.builder.index(pointer, l.resize(size, "i64"));
+    if (size === null || header.size === null) return l.builder.offset(pointer, header.fixedBytes);
+    const end = l.builder.index(pointer, l.resize(size, "i64"));
+    const { fixed } = partsOf(header.size.bytes);
+    return fixed === 0 ? end : l.builder.offset(end, fixed);
   }
 
   /** Tries the headers of this stage that may follow. */
@@ -267,9 +271,10 @@ class StageReader {
       const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
       return { values, after: null, go: () => this.#extension(member, extension, at, latch.id, flags) };
     });
-    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, this.#settled(member, at)));
+    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, at));
     l.goOn(latch.id);
-    const after = progressAt(latch.params, 2);
+    const reached = progressAt(latch.params, 2);
+    const after = furthestEnd(l, member) > FURTHEST ? reached : this.#placedAnew(reached);
     const again = l.block();
     const out = l.block();
     const depth = must(member.instance.header.next, "a selector").depth;
@@ -278,30 +283,29 @@ class StageReader {
     l.goOn(again);
     builder.jump(head.id, [
       must(latch.params[0], "a selector"),
-      must(latch.params[1], "a payload"),
+      must(after.payload, "a payload"),
       nextTurn,
       ...latch.params.slice(2),
     ]);
     l.goOn(out);
-    if (!l.plan.usesOpaque) return this.#chain(member, this.#settled(member, after));
+    if (!l.plan.usesOpaque) return this.#chain(member, after);
     const beyond = {
       values: candidates.flatMap((c) => c.values),
       after: null,
       go: () => this.#done({ ...after, stuck: this.#leadsToTransport }),
     };
-    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, this.#settled(member, after)));
+    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, after));
   }
 
   /**
-   * Where rules are many, the end of the extension headers is worked out anew as an unknown distance from the packet's start: the
-   * verifier forgets on which of its hundreds of ways it came there, and follows the rest once. What hangs there is guarded as ever.
+   * What follows as an unknown distance from the packet's start: the same for the verifier however it was reached, so that its ways
+   * there become one. What hangs there is guarded as ever.
    */
-  #settled(member: Member, progress: Progress): Progress {
-    const l = this.#l;
-    if (!l.plan.settles || furthestEnd(l, member) > FURTHEST) return progress;
-    const distance = l.builder.distance(l.packet, must(progress.payload, "a payload"));
-    const offset = l.builder.binary("and", "i64", distance, l.builder.constant("i64", FURTHEST));
-    return { ...progress, payload: l.builder.index(l.packet, offset) };
+  #placedAnew(progress: Progress): Progress {
+    const { builder, packet } = this.#l;
+    const distance = builder.distance(packet, must(progress.payload, "a payload"));
+    const offset = builder.binary("and", "i64", distance, builder.constant("i64", FURTHEST));
+    return { ...progress, payload: builder.index(packet, offset) };
   }
 
   /** One turn of the loop: reads an extension header and goes to the latch. */
@@ -381,6 +385,14 @@ function furthestEnd(l: Lowering, { instance: { header }, extensions }: Member):
     .map((m) => furthestEnd(l, m));
   const behind = (header.next?.depth ?? 0) * Math.max(0, ...extensions.map(most));
   return Math.max(0, ...before) + header.instances.length * most(header) + behind;
+}
+
+/** A size as what its fields say and a number that is added to it. */
+function partsOf(bytes: HExpr): { readonly variable: HExpr; readonly fixed: number } {
+  if (bytes.kind !== "binary" || bytes.op !== "+" || bytes.b.kind !== "const") return { variable: bytes, fixed: 0 };
+  // In a narrow type the sum might begin anew at zero: then its bound is less than that of its parts.
+  const exact = maxOf(bytes) === maxOf(bytes.a) + bytes.b.value;
+  return exact ? { variable: bytes.a, fixed: Number(bytes.b.value) } : { variable: bytes, fixed: 0 };
 }
 
 /** A lower bound of a size, as far as its form tells. */
