@@ -5,6 +5,7 @@ import { type ImageLoader, MapError } from "../support/image-load.ts";
 import { Random } from "../support/random.ts";
 import type { Candidate, Corpus } from "./candidate.ts";
 import { generate } from "./generate.ts";
+import { generateCalls } from "./generate-calls.ts";
 import { generateNumbers, generatePaths } from "./generate-paths.ts";
 import { mutate } from "./mutate.ts";
 
@@ -42,7 +43,12 @@ export class MutantSource {
 }
 
 /** Kinds of random programs, in turn. */
-const GENERATORS: readonly ((random: Random) => ProgramImage)[] = [generate, generateNumbers, generatePaths];
+const GENERATORS: readonly ((random: Random) => ProgramImage)[] = [
+  generate,
+  generateNumbers,
+  generatePaths,
+  generateCalls,
+];
 
 /** Random program number `index` of a seed. */
 export function randomProgram(seed: number, index: number): Candidate {

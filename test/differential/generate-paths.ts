@@ -314,7 +314,9 @@ export function generatePaths(random: Random): ProgramImage {
           imm: random.pick([0, 1, 200]),
         });
       else if (way < 9) writer.emit(0xbf, { dst: target, src: 0 });
-      else writer.emit(random.pick([0x07, 0x0f, 0x67, 0x57]), { dst: target, src: 0, imm: random.pick([1, 2, 8]) });
+      else if (random.chance(70))
+        writer.emit(random.pick([0x07, 0x67, 0x57]), { dst: target, imm: random.pick([1, 2, 8]) });
+      else writer.emit(0x0f, { dst: target, src: 0 });
     };
     put();
     if (random.chance(50)) {
