@@ -29,7 +29,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // What the package carries: read from the folders beside src/ when run from source; the build puts the texts themselves in its place.
   "cli/package-files.ts": ["node:"],
   // The library as source files, hosts over texts, the package's entry.
-  "index.ts": ["base", "bpf", "elfwriter", "compile.ts", "cli/package-files.ts"],
+  "index.ts": ["base", "bpf", "elfwriter", "vm", "compile.ts", "cli/package-files.ts"],
   explain: [],
   cli: [
     "base",
@@ -51,7 +51,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 const BESIDE: Readonly<Record<string, string>> = {
   "imports.ts": "compile.ts",
   "library.ts": "index.ts",
+  "load-object.ts": "index.ts",
   "memory-host.ts": "index.ts",
+  "object-map.ts": "index.ts",
+  "value-codec.ts": "index.ts",
 };
 
 /** "Up to about 400 lines". */
