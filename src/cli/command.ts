@@ -8,6 +8,8 @@ import type { KernelVersion } from "../bpf/kernel.ts";
 import { kernelVersions, parseKernelVersion } from "../bpf/kernel.ts";
 import { CliFailure } from "./failure.ts";
 import { packageVersion } from "./package-files.ts";
+import type { TestRequest } from "./run-options.ts";
+import { addTestCommand } from "./run-options.ts";
 import type { WarningChoice } from "./warnings.ts";
 import { parseWarningChoice } from "./warnings.ts";
 
@@ -61,7 +63,9 @@ export interface Manner {
 }
 
 /** What the words of a command line ask for: work, or a text to show (`--help`, `--version`). */
-export type Request = (CompileRequest | DisasmRequest | ExplainRequest) & { readonly manner: Manner };
+export type Request = (CompileRequest | DisasmRequest | ExplainRequest | TestRequest) & {
+  readonly manner: Manner;
+};
 
 /** What parsing gives. */
 export type Parsed = { readonly request: Request } | { readonly text: string };
@@ -98,7 +102,7 @@ export function parseCommandLine(words: readonly string[]): Parsed {
 function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
-    .usage("[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]")
+    .usage("[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc test FILE…")
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
@@ -154,6 +158,12 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
       refuseRootOptions(root, "explain");
       give({ kind: "explain", code: code ?? null, manner: mannerOf(root) });
     });
+
+  const tools = { collected, defines: parseDefines };
+  const test = addTestCommand(root, tools, (made) => {
+    refuseRootOptions(root, "test");
+    give({ ...made, manner: mannerOf(root, test) });
+  });
   return root;
 }
 
@@ -194,9 +204,11 @@ interface RootOptions {
   readonly color: ColorChoice;
 }
 
-function mannerOf(root: Command): Manner {
+/** What the root says of how to speak, or `command`, where it has these options too. */
+function mannerOf(root: Command, command: Command = root): Manner {
   const options = root.opts<RootOptions>();
-  return { color: options.color, json: options.json === true };
+  const own = command.opts<Partial<Pick<RootOptions, "json" | "color">>>();
+  return { color: own.color ?? options.color, json: own.json === true || options.json === true };
 }
 
 function compileRequest(file: string | null, root: Command): CompileRequest {

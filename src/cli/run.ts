@@ -2,7 +2,7 @@
 // bugs 70 with a request to report them. Does not end the process, so that it can be run without one.
 
 import { utf8 } from "../base/bytes.ts";
-import type { ColorChoice, Manner, Request } from "./command.ts";
+import type { Manner, Request } from "./command.ts";
 import { parseCommandLine } from "./command.ts";
 import { runCompile } from "./compile-command.ts";
 import { runDisasm } from "./disasm-command.ts";
@@ -12,6 +12,8 @@ import { packageVersion } from "./package-files.ts";
 import type { Reporter } from "./report.ts";
 import { jsonReporter, textReporter } from "./report.ts";
 import type { System } from "./system.ts";
+import { wantsColor } from "./terminal.ts";
+import { runTests } from "./test-command.ts";
 
 /** Runs `xdpc` with `words` and returns its exit code; never throws. */
 export function run(words: readonly string[], system: System): number {
@@ -40,6 +42,8 @@ function perform(request: Request, system: System, reporter: Reporter): number {
       return runDisasm(request, system);
     case "explain":
       return runExplain(request, system);
+    case "test":
+      return runTests(request, system, reporter);
   }
 }
 
@@ -75,18 +79,5 @@ function say(reporter: Reporter, system: System, code: number): number {
 }
 
 function reporterFor(manner: Manner, system: System): Reporter {
-  return manner.json ? jsonReporter() : textReporter(() => wantsColor(manner.color, system));
-}
-
-/**
- * Whether messages are coloured: what `--color` says; with `auto` NO_COLOR, CLICOLOR_FORCE and the terminal decide, in this order.
- * **Source:** no-color.org and bixense.com/clicolors.
- */
-export function wantsColor(choice: ColorChoice, system: System): boolean {
-  if (choice !== "auto") return choice === "always";
-  const force = system.env.CLICOLOR_FORCE ?? "";
-  if ((system.env.NO_COLOR ?? "") !== "") return false;
-  if (force !== "" && force !== "0") return true;
-  if (system.env.CLICOLOR === "0" || system.env.TERM === "dumb") return false;
-  return system.isTerminal(2);
+  return manner.json ? jsonReporter() : textReporter(() => wantsColor(manner.color, system, 2));
 }

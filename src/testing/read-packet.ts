@@ -11,6 +11,8 @@ const SHORTEST_FRAME = 60;
 
 /** A packet taken apart. */
 export interface ReadPacket {
+  /** The headers it was read by. */
+  readonly declared: readonly Header[];
   readonly bytes: Uint8Array;
   readonly headers: readonly PlacedHeader[];
   /** Where the last header ends: what follows it is payload. */
@@ -27,13 +29,13 @@ export function readPacket(headers: readonly Header[], bytes: Uint8Array): ReadP
   while (next !== null) {
     const size: number = at + next.fixedBytes <= bytes.length ? sizeOf(next, bytes, at) : -1;
     if (size < (next.size?.min ?? next.fixedBytes) || size === 0)
-      return { bytes, headers: row, payloadAt: at, cut: next };
+      return { declared: headers, bytes, headers: row, payloadAt: at, cut: next };
     const placed: PlacedHeader = { header: next, at, bytes: size };
     row.push(placed);
     at += size;
     next = followerOf(headers, row, placed, bytes);
   }
-  return { bytes, headers: row, payloadAt: Math.min(at, bytes.length), cut: null };
+  return { declared: headers, bytes, headers: row, payloadAt: Math.min(at, bytes.length), cut: null };
 }
 
 function followerOf(

@@ -1,0 +1,231 @@
+// Programs of one object in the machine, with the state around them in the language's own terms: sets and maps filled, globals set,
+// packets sent, conditions on what is there afterwards. Used by tests and by runs over captures; knows no files.
+
+import { InternalError } from "../base/assert.ts";
+import type { ProgramImage } from "../bpf/image.ts";
+import { mapKindInfo } from "../bpf/maps.ts";
+import type { CompileModel } from "../compile.ts";
+import { linkObject } from "../elfwriter/link.ts";
+import { linkFaultText } from "../elfwriter/link-fault.ts";
+import { faultText } from "../elfwriter/object-file.ts";
+import { readObject } from "../elfwriter/read.ts";
+import { scalarOf } from "../ir/constant-bytes.ts";
+import type { GlobalSymbol, MapSymbol, MetaName } from "../ir/hir.ts";
+import type { HFill, HStateCond, HStateValue, HTest } from "../ir/hir-test.ts";
+import { layoutOf } from "../ir/layout.ts";
+import type { RunResult } from "../vm/machine.ts";
+import type { MachineMap } from "../vm/maps/map.ts";
+import { RedirectMap } from "../vm/maps/redirect-maps.ts";
+import { StandardMachine } from "../vm/standard.ts";
+import { compareNumbers } from "./header-values.ts";
+
+/** The images of an object of ours; throws what linking has against it, which would be a bug. */
+export function imagesOf(object: Uint8Array): readonly ProgramImage[] {
+  const read = readObject(object);
+  if (read.object === undefined) throw new InternalError(`our object: ${read.faults.map(faultText).join("; ")}`);
+  const { images, faults } = linkObject(read.object);
+  const [fault] = faults;
+  if (fault !== undefined) throw new InternalError(`our object: ${linkFaultText(fault)}`);
+  return images;
+}
+
+/** A compiled file: its programs and what is known of their source. */
+export interface Compiled {
+  readonly images: readonly ProgramImage[];
+  readonly model: CompileModel;
+}
+
+/** What a session is made with. */
+export interface SessionOptions {
+  /** Where globals lie in their sections. */
+  readonly offsetOf: (global: GlobalSymbol) => number;
+  /** CPUs that there are, at least 1. */
+  readonly cpus: number;
+  /** Maps of targets that nobody fills have an entry wherever a program looks; else none. */
+  readonly openTargets: boolean;
+  /** Whether many packets will come: then the program is worth compiling. */
+  readonly many: boolean;
+}
+
+/** What surrounds the next packet. */
+type Surroundings = Record<Exclude<MetaName, "len">, bigint>;
+
+/** Programs with their state, from the state an object has when it is loaded. */
+export class Session {
+  readonly machine: StandardMachine;
+  readonly #options: SessionOptions;
+  readonly #around: Surroundings = {
+    ingress_ifindex: 1n,
+    rx_queue_index: 0n,
+    egress_ifindex: 0n,
+    cpu: 0n,
+    now: 0n,
+  };
+  readonly #attach: ReadonlyMap<string, ProgramImage["attach"]>;
+
+  constructor(images: readonly ProgramImage[], options: SessionOptions) {
+    this.#options = options;
+    this.#attach = new Map(images.map((image) => [image.name, image.attach]));
+    this.machine = new StandardMachine(images, {
+      cpus: options.cpus,
+      executor: options.many ? "compiled" : "interpreter",
+    });
+    if (!options.openTargets) return;
+    for (const map of this.machine.maps.values()) if (map instanceof RedirectMap) openTargets(map);
+  }
+
+  /** Does what a step of a test says about the state. */
+  apply(fill: HFill): void {
+    switch (fill.kind) {
+      case "meta":
+        if (fill.name !== "len") this.#around[fill.name] = fill.value;
+        return;
+      case "global":
+        this.#globalBytes(fill.symbol)?.set(fill.value);
+        return;
+      case "fillMap": {
+        const map = this.machine.maps.get(fill.map.name);
+        if (map === undefined) return;
+        clear(map);
+        for (const { key, value } of fill.entries) this.#put(map, key, value);
+        return;
+      }
+      case "fillEntry": {
+        const map = this.machine.maps.get(fill.map.name);
+        if (map === undefined) return;
+        if (map instanceof RedirectMap) closeTargets(map);
+        this.#put(map, fill.key, fill.value);
+      }
+    }
+  }
+
+  /** Runs a program on a packet. Throws MachineFault. */
+  send(program: string, packet: Uint8Array): RunResult {
+    const { ingress_ifindex, rx_queue_index, egress_ifindex, cpu, now } = this.#around;
+    this.machine.clock.monotonicNs = now;
+    this.machine.clock.bootNs = now;
+    return this.machine.run(packet, {
+      program,
+      cpu: Number(cpu),
+      ingressIfindex: Number(ingress_ifindex),
+      rxQueueIndex: Number(rx_queue_index),
+      egressIfindex: this.#attach.get(program) === "devmap" ? Number(egress_ifindex) : null,
+    });
+  }
+
+  /** The receive queue of the next packet. */
+  get rxQueueIndex(): number {
+    return Number(this.#around.rx_queue_index);
+  }
+
+  /** Whether a condition on the state holds. */
+  holds(condition: HStateCond): boolean {
+    switch (condition.kind) {
+      case "not":
+        return !this.holds(condition.operand);
+      case "and":
+        return this.holds(condition.a) && this.holds(condition.b);
+      case "or":
+        return this.holds(condition.a) || this.holds(condition.b);
+      case "has":
+        return this.#entry(condition.map, condition.key) !== null;
+      case "compare": {
+        const a = this.bytesOf(condition.a);
+        const b = this.bytesOf(condition.b);
+        if (a === null || b === null) return false;
+        if (layoutOf(condition.a.type).offsets.length > 0 || condition.a.type.kind === "bytes") {
+          const same = a.length === b.length && a.every((byte, i) => byte === b[i]);
+          return same === (condition.op === "==");
+        }
+        return compareNumbers(condition.op, scalarOf(condition.a.type, a), scalarOf(condition.b.type, b));
+      }
+    }
+  }
+
+  /** The bytes a value has now; null for an entry that isn't there. */
+  bytesOf(value: HStateValue): Uint8Array | null {
+    if (value.kind === "bytes") return value.bytes;
+    if (value.kind === "global") return this.#globalBytes(value.symbol) ?? null;
+    const { bytes } = layoutOf(value.type);
+    const entry = this.#entry(value.map, value.key);
+    if (entry === null) return null;
+    const perCpu = mapKindInfo(value.map.mapKind).perCpu;
+    const step = perCpu ? entry.length / this.#options.cpus : entry.length;
+    if (!value.sum) {
+      const from = (perCpu ? Number(this.#around.cpu) * step : 0) + value.offsetBytes;
+      return entry.subarray(from, from + bytes);
+    }
+    let sum = 0n;
+    for (let at = 0; at < entry.length; at += step)
+      sum += scalarOf(value.type, entry.subarray(at + value.offsetBytes, at + value.offsetBytes + bytes));
+    return Uint8Array.from({ length: bytes }, (_, i) => Number((sum >> BigInt(8 * i)) & 0xffn));
+  }
+
+  /** How often a probe was passed since `forgetProbe`, or since the start. */
+  countOf(probe: GlobalSymbol): number {
+    const bytes = this.#globalBytes(probe);
+    return bytes === undefined ? 0 : Number(scalarOf(probe.type, bytes));
+  }
+
+  /** Sets a probe's count to zero. */
+  forgetProbe(probe: GlobalSymbol): void {
+    this.#globalBytes(probe)?.fill(0);
+  }
+
+  #entry(symbol: MapSymbol, key: Uint8Array): Uint8Array | null {
+    const found = this.machine.maps.get(symbol.name)?.userLookup(key);
+    return found instanceof Uint8Array ? found : null;
+  }
+
+  #globalBytes(symbol: GlobalSymbol): Uint8Array | undefined {
+    const at = this.#options.offsetOf(symbol);
+    const section = this.machine.maps.get(symbol.section)?.directValue()?.bytes;
+    return section?.subarray(at, at + layoutOf(symbol.type).bytes);
+  }
+
+  #put(map: MachineMap, key: Uint8Array, value: Uint8Array): void {
+    const step = mapKindInfo(map.kind).perCpu ? map.userValueBytes / this.#options.cpus : map.userValueBytes;
+    const whole = new Uint8Array(map.userValueBytes);
+    // A target whose value nobody gave: something that isn't nothing.
+    const one = value.length > 0 ? value.subarray(0, step) : Uint8Array.of(1);
+    for (let at = 0; at < whole.length; at += step) whole.set(one, at);
+    map.userUpdate(key, whole, 0);
+  }
+}
+
+/** More packets than these are worth compiling the program to JavaScript. */
+const MANY_PACKETS = 2_000;
+
+/** A session for a test: as many CPUs as it speaks of, targets open. */
+export function sessionFor(test: HTest, compiled: Compiled, openTargets = true): Session {
+  let cpus = 1;
+  let packets = 0;
+  for (const step of test.steps) {
+    if (step.kind === "packet") packets += step.times;
+    if (step.kind === "meta" && step.name === "cpu") cpus = Math.max(cpus, Number(step.value) + 1);
+    if (step.kind === "fillMap" && step.map.mapKind === "cpumap")
+      for (const { key } of step.entries) cpus = Math.max(cpus, Number(scalarOf({ kind: "int", bits: 32 }, key)) + 1);
+    if (step.kind === "fillEntry" && step.map.mapKind === "cpumap")
+      cpus = Math.max(cpus, Number(scalarOf({ kind: "int", bits: 32 }, step.key)) + 1);
+  }
+  const { offsetOf } = compiled.model;
+  return new Session(compiled.images, { offsetOf, cpus, openTargets, many: packets > MANY_PACKETS });
+}
+
+function clear(map: MachineMap): void {
+  if (map instanceof RedirectMap) closeTargets(map);
+  for (const key of [...map.keys()]) map.userDelete(key);
+}
+
+/** Every key leads somewhere: `target` answers for keys that have no entry. */
+function openTargets(map: RedirectMap): void {
+  const bounded = map.kind !== "devmap_hash";
+  const entry = new Uint8Array(map.image.valueBytes);
+  entry[0] = 1;
+  map.target = (key) => (bounded && key >= map.image.maxEntries ? null : entry);
+}
+
+/** Only what is filled in is there. */
+function closeTargets(map: RedirectMap): void {
+  map.target = (key) => RedirectMap.prototype.target.call(map, key);
+}
