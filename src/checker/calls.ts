@@ -63,16 +63,16 @@ function checkGlobalArguments(walk: Walk, number: number): void {
     const value = currentFrame(walk.state).regs[register] as RegValue;
     switch (parameter.kind) {
       case "scalar":
-        if (value.kind !== "scalar") refuse({ kind: "argument", register, value, wants: "a number" });
+        if (value.kind !== "scalar") refuse({ kind: "functionArgument", register, value, wants: "number" });
         break;
       case "ctx":
         if (value.kind !== "ctx" || !isUnmoved(value))
-          refuse({ kind: "argument", register, value, wants: "the context" });
+          refuse({ kind: "functionArgument", register, value, wants: "context" });
         break;
       case "memory":
         checkMemoryArgument(walk, register, parameter.bytes);
         if (parameter.nonNull && value.kind !== "unset" && value.kind !== "scalar" && value.nullable)
-          refuse({ kind: "argument", register, value, wants: "a pointer that isn't null" });
+          refuse({ kind: "functionArgument", register, value, wants: "notNull" });
         break;
       case "other":
         unsupported(`a global function's argument of type ${parameter.what}`);
@@ -123,7 +123,7 @@ export function walkExit(walk: Walk): number {
     const { callback } = currentFrame(state);
     if (callback !== null) checkCallbackResult(walk, callback);
     else if (currentFrame(state).subprogram !== 0 && value.kind !== "scalar")
-      refuse({ kind: "result", value, wants: "a number" });
+      refuse({ kind: "result", value, wants: "number" });
     return pathEnds;
   }
   walk.liveness.update(state);

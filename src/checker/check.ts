@@ -8,13 +8,14 @@ import { checkEncodings } from "./encoding.ts";
 import { explore } from "./explore.ts";
 import { findFlow } from "./flow.ts";
 import { checkKernelCalls, unknownKernelCalls } from "./kernel-calls.ts";
+import { checkMap } from "./map-creation.ts";
 import { mostSlots, readProgram } from "./program.ts";
 import { checkStackDepth } from "./stack-depth.ts";
 import { currentFrame } from "./state.ts";
 import { checkFunctions, findStructure } from "./structure.ts";
 import { traceOf } from "./trace.ts";
 import type { CheckReport, FaultReport } from "./verdict.ts";
-import { Stop } from "./verdict.ts";
+import { refuse, Stop } from "./verdict.ts";
 import { Walk } from "./walk.ts";
 
 /** As many as usual kernels are built for. */
@@ -33,6 +34,10 @@ export function checkProgram(image: ProgramImage, options: CheckOptions = {}): C
   let walk: Walk | null = null;
   let stackBytes = 0;
   try {
+    for (const map of image.maps) {
+      const fault = checkMap(map);
+      if (fault !== null) refuse(fault);
+    }
     const program = readProgram(image);
     checkFunctions(program);
     checkEncodings(program);

@@ -3,6 +3,12 @@
 
 import type { RegValue } from "./state.ts";
 
+/** What a global function's parameter asks for. */
+export type FunctionWish = "number" | "context" | "notNull";
+
+/** What a function may return: any number, a number in a range (a callback), anything but a pointer to its stack. */
+export type ResultWish = "number" | { readonly min: number; readonly max: number } | "noStackPointer";
+
 /** A refusal by the engine. */
 export type EngineFault =
   /** The register was never written on this path. */
@@ -36,10 +42,14 @@ export type EngineFault =
   | { readonly kind: "callbackFunction"; readonly why: "noBtf" | "global" }
   /** Calls. */
   | { readonly kind: "callTooDeep"; readonly depth: number }
-  | { readonly kind: "recursion" }
   | { readonly kind: "stackTooDeep"; readonly bytes: number; readonly limit: number; readonly tailCall: boolean }
-  | { readonly kind: "argument"; readonly register: number; readonly value: RegValue; readonly wants: string }
-  | { readonly kind: "result"; readonly value: RegValue; readonly wants: string }
+  | {
+      readonly kind: "functionArgument";
+      readonly register: number;
+      readonly value: RegValue;
+      readonly wants: FunctionWish;
+    }
+  | { readonly kind: "result"; readonly value: RegValue; readonly wants: ResultWish }
   /** A global function that can't be called so, or at all; `function` is its number. */
   | { readonly kind: "globalFunction"; readonly function: number; readonly why: "tooManyArguments" | "result" }
   | { readonly kind: "globalCallWithLock" }
@@ -53,16 +63,13 @@ export type EngineFault =
         | "mayBeNull"
         | "kind"
         | "operation"
-        | "subtractFromScalar"
-        | "subtractVariable"
+        | "subtractFromNumber"
+        | "subtractFromStack"
         | "unbounded"
         | "tooFar"
         | "twoPointers";
     }
-  | { readonly kind: "pointerComparison"; readonly register: number; readonly value: RegValue }
-  | { readonly kind: "pointerLeak"; readonly register: number }
   /** Limits. */
   | { readonly kind: "tooComplex"; readonly processed: number }
   | { readonly kind: "tooManyBranches"; readonly pending: number }
-  | { readonly kind: "endlessLoop"; readonly at: number }
-  | { readonly kind: "pendingReleased" };
+  | { readonly kind: "endlessLoop"; readonly at: number };

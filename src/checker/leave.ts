@@ -11,10 +11,10 @@ import type { Walk } from "./walk.ts";
 /** Refuses what a callback may not return: no number, or one outside of its range. */
 export function checkCallbackResult(walk: Walk, { resultMin, resultMax }: CallbackRole): void {
   const value = currentFrame(walk.state).regs[0] as RegValue;
-  if (value.kind !== "scalar") return refuse({ kind: "result", value, wants: "a number" });
+  if (value.kind !== "scalar") return refuse({ kind: "result", value, wants: "number" });
   walk.markPrecise(0);
   if (value.scalar.smin < BigInt(resultMin) || value.scalar.smax > BigInt(resultMax))
-    refuse({ kind: "result", value, wants: `${resultMin} to ${resultMax}` });
+    refuse({ kind: "result", value, wants: { min: resultMin, max: resultMax } });
 }
 
 /** Takes the innermost frame away and gives the slot to go on at. Not for the outermost frame. */
@@ -22,7 +22,7 @@ export function leaveFunction(walk: Walk): number {
   const { state } = walk;
   const callee = currentFrame(state);
   const result = callee.regs[0] as RegValue;
-  if (result.kind === "stack") refuse({ kind: "result", value: result, wants: "no pointer to the stack" });
+  if (result.kind === "stack") refuse({ kind: "result", value: result, wants: "noStackPointer" });
   const caller = state.frames[state.frames.length - 2] as Frame;
   if (callee.callback === null) {
     caller.regs[0] = result;

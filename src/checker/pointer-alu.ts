@@ -75,8 +75,8 @@ function added(env: Env, base: PointerValue, scalar: Scalar): PointerValue {
 function subtracted(env: Env, op: AluOp, base: PointerValue, scalar: Scalar, reversed: boolean): PointerValue {
   const register = env.program.dst[env.slot] as number;
   if (op !== "sub") refuse({ kind: "pointerArithmetic", register, value: base, why: "operation" });
-  if (reversed) refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractFromScalar" });
-  if (base.kind === "stack") refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractVariable" });
+  if (reversed) refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractFromNumber" });
+  if (base.kind === "stack") refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractFromStack" });
   const off = fixedOffset(base.off, scalar, -1n);
   if (off !== null) return { ...base, off };
   const varOff = pointerSub(base.varOff, scalar);
