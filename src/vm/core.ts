@@ -155,14 +155,14 @@ export class Core implements HelperEnvironment {
   pathTaken(steps: number): PathStretch[] | null {
     const { path } = this;
     if (path === null) return null;
+    const taken: PathStretch[] = [];
     let left = steps;
-    const stretches = this.#stretches.map(({ from, loaded }, i) => {
-      const leaders = path.slice(from, this.#stretches[i + 1]?.from);
-      const slots = leaders.flatMap((leader) => blockSlots(loaded.program, leader)).slice(0, left);
+    for (const [i, { from, loaded }] of this.#stretches.entries()) {
+      const slots = slotsOf(loaded.program, path, from, this.#stretches[i + 1]?.from ?? path.length, left);
       left -= slots.length;
-      return { program: loaded.name, slots: Uint32Array.from(slots) };
-    });
-    return stretches.filter(({ slots }) => slots.length > 0);
+      if (slots.length > 0) taken.push({ program: loaded.name, slots });
+    }
+    return taken;
   }
 
   /** Instructions executed since `start`. */
@@ -269,6 +269,7 @@ export class Core implements HelperEnvironment {
   packetMoved(): void {
     const context = this.context;
     if (context === null) throw new InternalError("there is no packet to move");
+    context.moved = true;
     this.memory.revoke(context.packet);
     context.packet.setBounds(context.dataMeta, context.dataEnd);
   }
@@ -295,6 +296,16 @@ export class Core implements HelperEnvironment {
   get frameHi(): number {
     return this.framesHi + this.depth;
   }
+}
+
+/** The first `most` slots of the blocks whose leaders stand at `[from, to)` of a path. */
+function slotsOf(program: Program, path: readonly number[], from: number, to: number, most: number): Uint32Array {
+  let count = 0;
+  for (let i = from; i < to; i++) count += program.blockSteps[path[i] ?? 0] ?? 0;
+  const slots = new Uint32Array(Math.min(count, most));
+  let at = 0;
+  for (let i = from; i < to; i++) for (const slot of blockSlots(program, path[i] ?? 0)) slots[at++] = slot;
+  return slots;
 }
 
 /** r10's low half: the end of the frame's stack. */

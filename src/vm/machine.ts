@@ -79,6 +79,7 @@ export interface RunResult {
   readonly path: readonly PathStretch[] | null;
 }
 
+const verdictNames = [0, 1, 2, 3, 4].map(verdictByNumber);
 /** Longer programs are interpreted: the engine wouldn't optimise them, and their source would take hundreds of megabytes. */
 const mostCompiledSlots = 200_000;
 const defaultBudget = 50_000_000;
@@ -150,11 +151,10 @@ export class Machine {
     core.words[3] = this.#contextHi;
     this.#start(options);
     const { words } = core;
-    const r0 = words[0] ?? 0;
-    const verdict = verdictByNumber(r0 >>> 0) ?? "XDP_ABORTED";
+    const verdict = verdictNames[(words[0] ?? 0) >>> 0] ?? "XDP_ABORTED";
     return {
       verdict,
-      r0: (BigInt((words[1] ?? 0) >>> 0) << 32n) | BigInt(r0 >>> 0),
+      r0: unsigned(words[1] ?? 0, words[0] ?? 0),
       packet: place.copy(),
       meta: place.copyMeta(),
       redirect: verdict === "XDP_REDIRECT" ? core.redirect : null,
@@ -178,7 +178,7 @@ export class Machine {
     core.words[3] = core.memory.addressOf(new Region("buffer", "the memory given", memory));
     core.words[4] = memory.length;
     this.#start(options);
-    return (BigInt((core.words[1] ?? 0) >>> 0) << 32n) | BigInt((core.words[0] ?? 0) >>> 0);
+    return unsigned(core.words[1] ?? 0, core.words[0] ?? 0);
   }
 
   /** The region an address of the last run lies in, for those who look at registers. */
@@ -194,6 +194,11 @@ export class Machine {
     core.observer = options.observe ?? null;
     core.start(loaded, this.#budget, options.path === true);
   }
+}
+
+/** The 64-bit value of two int32 halves. */
+function unsigned(hi: number, lo: number): bigint {
+  return hi === 0 ? BigInt(lo >>> 0) : (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
 }
 
 function mapNamed(image: ImageMap, maps: Map<string, VmMap>, { createMap }: MachineOptions): VmMap {

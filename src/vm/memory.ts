@@ -6,7 +6,8 @@
 // its region keeps the same high half, and an access whose 16-bit offset carries into the high half is out of every region.
 
 import { InternalError } from "../base/assert.ts";
-import { contextFieldAt } from "../bpf/context.ts";
+import type { ContextFieldName } from "../bpf/context.ts";
+import { contextBytes, contextFieldAt } from "../bpf/context.ts";
 import { MachineFault } from "./fault.ts";
 import type { VmMap } from "./map.ts";
 
@@ -100,13 +101,20 @@ export interface ContextValues {
   rxQueueIndex: number;
   /** Null unless the program is an entry of a devmap: then a read of the field is a fault. */
   egressIfindex: number | null;
+  /** True once head, tail or metadata were moved: then bytes around the packet may have been written. */
+  moved: boolean;
 }
+
+/** The context's fields by their place, as `loadContext` is asked for each packet several times. */
+const fieldAt: readonly (ContextFieldName | null)[] = Array.from({ length: contextBytes }, (_, at) =>
+  contextFieldAt(at),
+);
 
 const nowhere = new Region("none", "no memory", new Uint8Array(0));
 
 /** The regions that programs can reach, by number. One for each machine; what a run adds is forgotten at the next one. */
 export class Memory {
-  /** By number; the executors index it with `high half - regionTag`. Entry 0, and entries no longer valid, hold nothing. */
+  /** By number; the executors index it with `high half - regionTag`. Entry 0, and entries not valid now, hold no memory. */
   readonly regions: Region[] = [nowhere];
   /** What loads from a `context` region show; null for raw bytecode, which has none. */
   context: ContextValues | null = null;
@@ -115,18 +123,20 @@ export class Memory {
   /** Its high half. */
   valueHi = 0;
   #permanent = 1;
+  /** How many entries are in use; those behind are kept, so that the table needn't grow again in each run. */
+  #used = 1;
 
   /** Adds a region that keeps its address over runs. Only before the first run. Returns the high half of its addresses. */
   addPermanent(region: Region): number {
-    if (this.regions.length !== this.#permanent) throw new InternalError("a permanent region added in a run");
+    if (this.#used !== this.#permanent) throw new InternalError("a permanent region added in a run");
     const high = this.#append(region);
-    this.#permanent = this.regions.length;
+    this.#permanent = this.#used;
     return high;
   }
 
   /** Forgets the addresses given since the last call: the start of a run. */
   beginRun(): void {
-    this.regions.length = this.#permanent;
+    while (this.#used > this.#permanent) this.regions[--this.#used] = nowhere;
   }
 
   /**
@@ -149,8 +159,8 @@ export class Memory {
   }
 
   #append(region: Region): number {
-    region.index = this.regions.length;
-    this.regions.push(region);
+    region.index = this.#used;
+    this.regions[this.#used++] = region;
     return regionTag + region.index;
   }
 
@@ -186,7 +196,7 @@ export class Memory {
   loadContext(lo: number, bytes: number, signed: boolean): void {
     const context = this.context;
     const offset = (lo >>> 0) - originLo;
-    const field = bytes === 4 && !signed && context !== null ? contextFieldAt(offset) : null;
+    const field = bytes === 4 && !signed ? (fieldAt[offset] ?? null) : null;
     if (field === null || context === null)
       throw new MachineFault("context", `no field of struct xdp_md is ${bytes} bytes at offset ${offset}`);
     switch (field) {

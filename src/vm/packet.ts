@@ -11,6 +11,8 @@ export const headroomBytes = 256;
 /** The bytes of a buffer that a packet can grow into, headroom included: a page of 4096 less struct skb_shared_info. */
 export const bufferBytes: number = 4096 - 320;
 
+const none = new Uint8Array(0);
+
 /** What the machine knows of the packet being processed. */
 export class Packet implements ContextValues {
   readonly packet = new Region("packet", "the packet", new Uint8Array(bufferBytes));
@@ -20,23 +22,29 @@ export class Packet implements ContextValues {
   ingressIfindex = 0;
   rxQueueIndex = 0;
   egressIfindex: number | null = null;
+  moved = false;
+  /** Everything from here on, and the headroom, is zero unless something moved. */
+  #cleanFrom = headroomBytes;
+
   /** Puts a packet behind the headroom, with `meta` (0 to 255 bytes) before it; the rest of the buffer is zero. */
   place(bytes: Uint8Array, meta: Uint8Array | null = null): void {
     const { packet } = this;
     const end = headroomBytes + bytes.length;
-    // Cleared as a whole: a program that moves head and tail sees the same bytes whatever came before.
-    const fits = packet.bytes.length >= end;
-    const buffer = fits ? packet.bytes : new Uint8Array(end + bufferBytes);
-    if (fits) {
+    let buffer = packet.bytes;
+    if (buffer.length < end) buffer = new Uint8Array(end + bufferBytes);
+    else if (this.moved) {
       buffer.fill(0, 0, headroomBytes);
       buffer.fill(0, end);
-    }
+    } else if (this.#cleanFrom > end) buffer.fill(0, end, this.#cleanFrom);
     buffer.set(bytes, headroomBytes);
     this.dataMeta = headroomBytes - (meta?.length ?? 0);
     if (meta !== null) buffer.set(meta, this.dataMeta);
     this.data = headroomBytes;
     this.dataEnd = end;
     packet.setBytes(buffer, this.dataMeta, end);
+    this.#cleanFrom = end;
+    // Metadata is written to the headroom, which otherwise only programs that move the packet reach.
+    this.moved = meta !== null;
   }
 
   /** The packet as it is now: a copy. */
@@ -46,6 +54,6 @@ export class Packet implements ContextValues {
 
   /** The metadata before it: a copy, empty when there is none. */
   copyMeta(): Uint8Array {
-    return this.packet.bytes.slice(this.dataMeta, this.data);
+    return this.dataMeta === this.data ? none : this.packet.bytes.slice(this.dataMeta, this.data);
   }
 }

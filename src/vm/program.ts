@@ -41,6 +41,8 @@ export interface Program {
   readonly blockSteps: Uint32Array;
   /** The slots at which functions start: 0, the targets of local calls and the functions that wide loads name; rising. */
   readonly entries: readonly number[];
+  /** What `blockSlots` found, by leader. */
+  readonly blockCache: (readonly number[])[];
 }
 
 /** BPF_PSEUDO_* values of a wide load's source register. **Source:** include/uapi/linux/bpf.h; bpf/image.ts for the handles. */
@@ -61,7 +63,7 @@ export function prepare(image: ProgramImage): Program {
     else insns[piece.slot] = orderedAccess(piece.bytes) ?? illegal(whyNot.get(piece.slot));
   }
   const entries = findEntries(insns);
-  return { image, insns, blockSteps: cutBlocks(insns, entries), entries };
+  return { image, insns, blockSteps: cutBlocks(insns, entries), entries, blockCache: [] };
 }
 
 function illegal(fault: DecodeFault | undefined): VmInsn {
@@ -143,10 +145,13 @@ function cutBlocks(insns: readonly (VmInsn | null)[], entries: readonly number[]
 }
 
 /** The slots of the block that starts at `leader`, in order. */
-export function blockSlots(program: Program, leader: number): number[] {
+export function blockSlots(program: Program, leader: number): readonly number[] {
+  const known = program.blockCache[leader];
+  if (known !== undefined) return known;
   const slots: number[] = [];
   const count = program.blockSteps[leader] ?? 0;
   for (let slot = leader; slots.length < count; slot++) if (program.insns[slot] != null) slots.push(slot);
+  program.blockCache[leader] = slots;
   return slots;
 }
 
