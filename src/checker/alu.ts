@@ -8,7 +8,7 @@ import type { Env } from "./env.ts";
 import { movePointer } from "./pointer-alu.ts";
 import { checkWritable, readRegister, setRegister } from "./registers.ts";
 import type { Scalar } from "./scalar.ts";
-import { bitWidth, constant, constValue, immediate, unknown } from "./scalar.ts";
+import { bitWidth, constant, immediate, isConst, isConst32, unknown } from "./scalar.ts";
 import { alu, forked, neg, zext32 } from "./scalar-alu.ts";
 import { endian, fitsSigned, movsx } from "./scalar-width.ts";
 import type { RegValue, ScalarValue } from "./state.ts";
@@ -23,7 +23,7 @@ export const unknownValue: ScalarValue = scalarValue(unknown);
 
 /** The offset of a move that casts between address spaces (arenas). */
 const addressSpaceCast = 1;
-const greatestDelta = 0x7fff_ffffn;
+const leastDelta = -0x8000_0000;
 
 /** Walks the ALU or ALU64 instruction at `env.slot`. */
 export function walkAlu(env: Env): void {
@@ -113,7 +113,7 @@ function fits(value: ScalarValue, bits: number): boolean {
  */
 export function withId(env: Env, register: number, value: ScalarValue): ScalarValue {
   let known = value;
-  if (known.linkedByAdd) known = scalarValue(known.scalar);
+  if (known.linkedByAdd !== 0) known = scalarValue(known.scalar);
   if (known.id === 0 && known.scalar.mask !== 0n) known = linkedScalar(known.scalar, env.newId());
   if (known !== value) setRegister(env, register, known);
   return known;
@@ -169,9 +169,20 @@ function combineNumbers(
     scalar = fork.first;
   }
   const result = alu(op, bits, scalar, operand);
-  const keepsLink = op === "add" && bits === 64 && value.id !== 0 && !selfAdd && operand.mask === 0n;
-  if (!keepsLink || value.linkedByAdd || operand.value > greatestDelta) return scalarValue(result);
-  return linkedScalar(result, value.id, true, Number(operand.value));
+  const delta = value.id === 0 || value.linkedByAdd !== 0 || selfAdd ? null : deltaOf(op, bits, value.scalar, operand);
+  return delta === null ? scalarValue(result) : linkedScalar(result, value.id, bits, delta);
+}
+
+/** How far a number is from what it was, when that can be followed: a constant of 32 bits added or subtracted. */
+function deltaOf(op: AluOp, bits: 32 | 64, before: Scalar, operand: Scalar): number | null {
+  if (op !== "add" && op !== "sub") return null;
+  if (bits === 32) {
+    // The upper half must have been zero, as it is afterwards.
+    if (!isConst32(operand) || before.umax > 0xffff_ffffn) return null;
+  } else if (!isConst(operand) || BigInt.asIntN(32, operand.value) !== BigInt.asIntN(64, operand.value)) return null;
+  const added = Number(BigInt.asIntN(32, operand.value));
+  if (op === "add") return added;
+  return added === leastDelta ? null : -added;
 }
 
 /** An operation of which at least one operand is a pointer. */
@@ -195,10 +206,4 @@ function combinePointers(
   }
   if (fromRegister) env.markPrecise(program.src[slot] as number);
   return movePointer(env, op, bits, value as Exclude<typeof value, ScalarValue>, operand as ScalarValue, false);
-}
-
-/** The certain number of a scalar, signed; null when it isn't certain. */
-export function signedConstant(scalar: Scalar): bigint | null {
-  const value = constValue(scalar);
-  return value === null ? null : BigInt.asIntN(64, value);
 }

@@ -12,7 +12,7 @@ import { isPointer, scalarValue, slotByte, stackByte } from "./state.ts";
 /** How alike two states must be. */
 export type Likeness = "covered" | "exact" | "inRange";
 
-/** Where the ids of numbers linked by an addition begin. **Source:** BPF_ADD_CONST. */
+/** Where the ids of numbers linked by an addition begin, times its width. **Source:** BPF_ADD_CONST32, BPF_ADD_CONST64. */
 const addedIds = 2 ** 31;
 
 /** Which ids of the old state stand for which of the current one. */
@@ -43,9 +43,10 @@ class IdPairs {
   matchScalars(old: ScalarValue, current: ScalarValue): boolean {
     if (old.id === 0) return true;
     const id = current.id === 0 ? --this.#temporary : current.id;
-    if (!old.linkedByAdd) return this.match(old.id, id);
+    if (old.linkedByAdd === 0) return this.match(old.id, id);
     // A link by addition is an id of its own besides that of what it is linked to.
-    return this.match(old.id + addedIds, id + addedIds) && this.match(old.id, id);
+    const added = old.linkedByAdd * addedIds;
+    return this.match(old.id + added, id + added) && this.match(old.id, id);
   }
 }
 
@@ -116,8 +117,8 @@ export class Comparison {
 
   #scalar(old: ScalarValue, current: ScalarValue, precise: boolean, likeness: Likeness): boolean {
     if (!precise && likeness === "covered") return true;
-    if (old.linkedByAdd && (!current.linkedByAdd || old.delta !== current.delta)) return false;
-    if (old.id !== 0 && !old.linkedByAdd && current.linkedByAdd) return false;
+    if (old.id !== 0 && old.linkedByAdd !== current.linkedByAdd) return false;
+    if (old.linkedByAdd !== 0 && old.delta !== current.delta) return false;
     return this.#ids.matchScalars(old, current) && within(old.scalar, current.scalar);
   }
 

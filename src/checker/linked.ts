@@ -55,6 +55,9 @@ export function syncLinked(
 
 /** What `value` is now that `known`, the same number or one a constant apart, is known. */
 function learnt(value: ScalarValue, known: ScalarValue): ScalarValue {
-  if ((!value.linkedByAdd && !known.linkedByAdd) || value.delta === known.delta) return known;
-  return { ...value, scalar: linkedAdd(known.scalar, value.delta - known.delta) };
+  const bits = value.linkedByAdd | known.linkedByAdd;
+  // A constant difference modulo 2^32 and one modulo 2^64 say nothing of each other.
+  if (bits === (32 | 64)) return value;
+  if (bits === 0 || value.delta === known.delta) return known;
+  return { ...value, scalar: linkedAdd(known.scalar, value.delta - known.delta, bits as 32 | 64) };
 }

@@ -8,7 +8,7 @@ import { constant, fromUnsignedWidth, immediate, isExact, type Scalar, unknown }
 import { Draft, forget32, forget64, loadDraft, sealDraft, setBits, setConst, setLow32 } from "./scalar-draft.ts";
 import { Memo } from "./scalar-memo.ts";
 import * as ranges from "./scalar-ranges.ts";
-import { finishDraft, syncDraft } from "./scalar-sync.ts";
+import { finishDraft, syncDraft, zeroUpper } from "./scalar-sync.ts";
 import { LOW_HALF, s64, tnumAdd, tnumAnd, tnumMul, tnumNeg, tnumOr, tnumSub, tnumXor, u64 } from "./tnum.ts";
 
 /** How to compute a draft in place; shifts get their width in bits. */
@@ -222,13 +222,17 @@ export function pointerSub(offset: Scalar, taken: Scalar): Scalar {
   return finishDraft(draft, 64);
 }
 
-/** What a register is that was known to be `known` plus `delta` (a signed 32-bit number), once `known` is learnt. */
-export function linkedAdd(known: Scalar, delta: number): Scalar {
+/**
+ * What a register is that was known to be `known` plus `delta` (a signed number of 33 bits), once `known` is learnt; in 32 bits
+ * only the low half was added and the rest is zero.
+ */
+export function linkedAdd(known: Scalar, delta: number, bits: 32 | 64 = 64): Scalar {
   const added = immediate(delta);
   loadDraft(draft, known);
   ranges.add32(draft, added);
   ranges.add64(draft, added);
   setBits(draft, tnumAdd(draft, added));
+  if (bits === 32) zeroUpper(draft);
   syncDraft(draft);
   return sealDraft(draft);
 }

@@ -259,7 +259,7 @@ export function repairDraft(d: Draft): void {
 }
 
 /** Makes a whole register of a 32-bit result: zeros above. */
-function zeroUpper(d: Draft): void {
+export function zeroUpper(d: Draft): void {
   setBits(d, tnumLow(d, 32));
   d.umin = BigInt(d.u32min);
   d.umax = BigInt(d.u32max);

@@ -214,7 +214,7 @@ function readFixed(
 
 /** The same number without its link to others; what `+=` linked is told by the id, so it goes with it. */
 function unlinked(value: ScalarValue): ScalarValue {
-  return value.id === 0 && !value.linkedByAdd ? value : linkedScalar(value.scalar, 0, false, 0);
+  return value.id === 0 && !value.linkedByAdd ? value : linkedScalar(value.scalar, 0);
 }
 
 function isZero(value: RegValue): boolean {

@@ -16,14 +16,14 @@ export interface Unset {
 
 /**
  * A number. Registers with the same `id` (above 0) hold the same number, or numbers a constant apart: value - `delta` is
- * equal among them. `linkedByAdd` tells the value that got its delta from `+=` (the kernel's BPF_ADD_CONST bit of the id), for
- * which delta is meaningful; else delta is 0.
+ * equal among them. `linkedByAdd` is 0 for a value that was copied as it was (then delta is 0), else the width in bits of the
+ * addition or subtraction that made the delta: of 32 bits, the sum was cut off (the kernel's BPF_ADD_CONST32 and 64 in the id).
  */
 export interface ScalarValue {
   readonly kind: "scalar";
   readonly scalar: Scalar;
   readonly id: number;
-  readonly linkedByAdd: boolean;
+  readonly linkedByAdd: 0 | 32 | 64;
   readonly delta: number;
 }
 
@@ -235,11 +235,11 @@ export const unset: Unset = { kind: "unset" };
 
 /** A number without links to others. */
 export function scalarValue(scalar: Scalar): ScalarValue {
-  return { kind: "scalar", scalar, id: 0, linkedByAdd: false, delta: 0 };
+  return { kind: "scalar", scalar, id: 0, linkedByAdd: 0, delta: 0 };
 }
 
 /** The number with id and delta set. */
-export function linkedScalar(scalar: Scalar, id: number, linkedByAdd = false, delta = 0): ScalarValue {
+export function linkedScalar(scalar: Scalar, id: number, linkedByAdd: 0 | 32 | 64 = 0, delta = 0): ScalarValue {
   return { kind: "scalar", scalar, id, linkedByAdd, delta };
 }
 
