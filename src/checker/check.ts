@@ -7,7 +7,7 @@ import { slotBytes } from "../bpf/isa.ts";
 import { checkEncodings } from "./encoding.ts";
 import { explore } from "./explore.ts";
 import { findFlow } from "./flow.ts";
-import { checkKernelCalls, unknownKernelCalls } from "./kernel-calls.ts";
+import { checkCallbacksCalled, checkKernelCalls, unknownKernelCalls } from "./kernel-calls.ts";
 import { checkMap } from "./map-creation.ts";
 import { mostSlots, readProgram } from "./program.ts";
 import { checkStackDepth } from "./stack-depth.ts";
@@ -50,6 +50,7 @@ export function checkProgram(image: ProgramImage, options: CheckOptions = {}): C
     checkKernelCalls(walk);
     explore(walk);
     stackBytes = checkStackDepth(program, structure, walk.stackDepth, walk.asyncCallbacks);
+    checkCallbacksCalled(walk);
   } catch (stop) {
     if (!(stop instanceof Stop)) throw stop;
     return { ...numbersOf(image, walk), stackBytes, ...outcome(stop, walk) };

@@ -40,6 +40,8 @@ export type EngineFault =
   | { readonly kind: "legacyAccess" }
   /** A call to the start of no function, or of a function without the BTF it needs. */
   | { readonly kind: "callbackFunction"; readonly why: "noBtf" | "global" }
+  /** The address of a function that nothing calls: its code is removed as dead, and the address can't be resolved any more. */
+  | { readonly kind: "functionNeverCalled"; readonly start: number }
   /** Calls. */
   | { readonly kind: "callTooDeep"; readonly depth: number }
   | { readonly kind: "stackTooDeep"; readonly bytes: number; readonly limit: number; readonly tailCall: boolean }

@@ -1,10 +1,10 @@
-// Calls of kernel functions as the kernel looks at them before any walk and after it, where none has to come by: which it can
-// resolve. What a call that is reached does is kfuncs.ts.
-// Source: Linux kernel/bpf/verifier.c (add_kfunc_call; 6.18).
+// Kernel functions and functions' addresses as the kernel looks at them before any walk and after it, where none has to come by: which
+// it can resolve. What a call that is reached does is kfuncs.ts.
+// Source: Linux kernel/bpf/verifier.c (add_kfunc_call, jit_subprogs; 6.18).
 
 import type { Program } from "./env.ts";
 import { gplCompatible } from "./helper-licence.ts";
-import { isKernelCall } from "./program.ts";
+import { isFunctionAddress, isKernelCall } from "./program.ts";
 import { refuse } from "./verdict.ts";
 import type { Walk } from "./walk.ts";
 
@@ -17,6 +17,19 @@ export function checkKernelCalls(walk: Walk): void {
     if (off !== 0) refuse({ kind: "encoding", field: "off", value: off }, slot);
     // One without a name is a weak one that the kernel hasn't: it may stay where it can't be reached.
     if (nameAt(program, slot) !== undefined && !gplCompatible(walk)) refuse({ kind: "kernelCallNeedsGpl" }, slot);
+  }
+}
+
+/**
+ * Refuses a walked load of a function's address where the walk never came into the function: the kernel removes the function and then
+ * doesn't find it (jit_subprogs, which has nothing to do where only the entry function is left).
+ */
+export function checkCallbacksCalled({ program, visits }: Walk): void {
+  if (program.functions.filter(({ start }) => visits[start] !== 0).length <= 1) return;
+  for (let slot = 0; slot < program.slots; slot++) {
+    if (visits[slot] === 0 || !isFunctionAddress(program, slot)) continue;
+    const start = slot + 1 + (program.imm[slot] as number);
+    if (visits[start] === 0) refuse({ kind: "functionNeverCalled", start }, slot);
   }
 }
 

@@ -126,7 +126,9 @@ function arrayRules(map: ImageMap): readonly Rule[] {
   const plain = map.type === mapKinds.array.number;
   const perf = map.type === mapKinds.perf_event_array.number;
   return [
-    ...numbered(map),
+    // Loaders give an array of perf events without a size as many entries as there are CPUs.
+    ["entries", map.maxEntries === 0 && !perf],
+    ["keySize", map.keyBytes !== 4],
     ["valueSize", map.valueBytes === 0],
     only(map, flag.numaNode | flag.mmapable | access | flag.preserveElems | flag.innerMap),
     ["flags", perCpu && (map.flags & flag.numaNode) !== 0],

@@ -119,6 +119,11 @@ function structureText(
       return fault.why === "noBtf"
         ? text("a function's address is taken, but there is no BTF for functions", "compile with BTF (-g)")
         : text("a callback must be a static function", "declare it static");
+    case "functionNeverCalled":
+      return text(
+        "a function's address is taken, but nothing ever calls that function: the kernel removes it and then misses it",
+        "call it, or don't take its address",
+      );
     case "callTooDeep":
       return text(
         `${fault.depth} functions call each other in a row, and the limit is 8`,

@@ -5,11 +5,13 @@ import { checkProgram } from "../../src/checker/check.ts";
 import { possibleCpus } from "../support/bpf.ts";
 import type { Opinion } from "./agreement.ts";
 
+const cpus = possibleCpus();
+
 /** What the checker says of an image; what it throws is an opinion too. */
 export function judgeByChecker(image: ProgramImage): Opinion {
   const start = performance.now();
   try {
-    const report = checkProgram(image, { possibleCpus: possibleCpus() });
+    const report = checkProgram(image, { possibleCpus: cpus });
     const milliseconds = performance.now() - start;
     const why =
       report.verdict === "accept"

@@ -12,9 +12,11 @@ import { minimise } from "./minimise.ts";
 
 /** An image as text. */
 export function imageToJson(image: ProgramImage): string {
-  return JSON.stringify(image, (_, value: unknown) =>
-    value instanceof Uint8Array ? { hex: Buffer.from(value).toString("hex") } : value,
-  );
+  return JSON.stringify(image, function (this: Record<string, unknown>, name, value: unknown) {
+    // A Buffer has turned itself into a list by now, so ask who holds it.
+    const held = this[name];
+    return held instanceof Uint8Array ? { hex: Buffer.from(held).toString("hex") } : value;
+  });
 }
 
 /** The image a text stands for. */
