@@ -5,7 +5,7 @@
 import { InternalError } from "./base/assert.ts";
 import type { Diagnostic } from "./base/diagnostic.ts";
 import { errorAt } from "./base/diagnostic.ts";
-import { SourceFile } from "./base/source.ts";
+import { SourceFile, type Span } from "./base/source.ts";
 import { printAsm } from "./bpf/asm.ts";
 import { xdpMd } from "./bpf/context.ts";
 import { slotsOf } from "./bpf/insn.ts";
@@ -17,7 +17,7 @@ import {
   minimumKernel,
   type ProgramNeeds,
 } from "./bpf/kernel.ts";
-import type { BpfMap, BpfProgram } from "./bpf/object.ts";
+import type { BpfMap, BpfObject, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
 import { followImports } from "./imports.ts";
@@ -41,6 +41,7 @@ import { type ProbedBlock, probe } from "./ir/probes.ts";
 import { validate } from "./ir/validate.ts";
 import type * as ast from "./parser/ast.ts";
 import { parse } from "./parser/parse.ts";
+import { verifyObject } from "./verify.ts";
 
 /** How the compiler gets the texts a file names: the command line reads files, a test or a browser has a table. */
 export interface CompileHost {
@@ -70,6 +71,8 @@ export interface CompileOptions {
   readonly setUp?: readonly string[];
   /** Counts how often each rule is reached, in globals of the object's own: see CompileModel.probes. */
   readonly probes?: boolean;
+  /** False: don't ask the checker whether the kernel would accept the programs. */
+  readonly verify?: boolean;
   /** Called with a pass's name and what it made: the IR as text, and how long it took in milliseconds. */
   readonly observe?: (event: PassEvent) => void;
 }
@@ -122,6 +125,8 @@ export interface ProgramReport {
   /** 8-byte slots, as the kernel counts instructions. */
   readonly instructions: number;
   readonly stackBytes: number;
+  /** The instructions that the kernel's verifier follows over all paths; null where that wasn't checked. */
+  readonly processed: number | null;
   readonly minimumKernel: KernelVersion;
   /** What needs that kernel, with the source of each fact. */
   readonly reasons: readonly string[];
@@ -154,14 +159,19 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const programs = compiled.filter((c) => c !== null);
   if (ctx.diagnostics.hasErrors || programs.length !== compiled.length) return failed;
 
-  const object = step("object", null, () => {
-    return writeObject({
-      license: module.license,
-      programs: programs.map((p) => p.program),
-      maps,
-      data: data.sections(),
-    });
-  });
+  const made: BpfObject = {
+    license: module.license,
+    programs: programs.map((p) => p.program),
+    maps,
+    data: data.sections(),
+  };
+  const spanOf = (name: string): Span =>
+    module.programs.find((p) => p.name === name)?.span ?? { file: source, start: 0, end: source.text.length };
+  const verdicts =
+    options.verify === false ? [] : step("check", null, () => verifyObject(made, spanOf, followed.files));
+  for (const { diagnostic } of verdicts) if (diagnostic !== null) ctx.diagnostics.add(diagnostic);
+  if (ctx.diagnostics.hasErrors) return failed;
+  const object = step("object", null, () => writeObject(made));
   const reports = programs.map(({ program, stackBytes, needs }): ProgramReport => {
     const { minimum, reasons } = minimumKernel(needs);
     return {
@@ -169,6 +179,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
       section: program.section,
       instructions: program.insns.reduce((sum, insn) => sum + slotsOf(insn), 0),
       stackBytes,
+      processed: verdicts.find((v) => v.program === program.name)?.report.processed ?? null,
       minimumKernel: minimum as KernelVersion,
       reasons: reasons.map((r) => `Linux ${r.kernel} for ${r.what} (${r.source})`),
     };

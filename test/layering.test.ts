@@ -23,7 +23,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   checker: ["base", "bpf"],
   vm: ["base", "bpf"],
   // The list of passes, and the imports between files that come before them.
-  "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter"],
+  "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter", "checker"],
   // Rules run on packets in the machine: tests, captures.
   testing: ["base", "bpf", "ir", "elfwriter", "vm", "compile.ts"],
   // What the package carries: read from the folders beside src/ when run from source; the build puts the texts themselves in its place.
@@ -50,6 +50,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Files at the top that belong to a room called by its chief file. */
 const BESIDE: Readonly<Record<string, string>> = {
   "imports.ts": "compile.ts",
+  "verify.ts": "compile.ts",
   "library.ts": "index.ts",
   "load-object.ts": "index.ts",
   "memory-host.ts": "index.ts",

@@ -6,10 +6,12 @@ import type { CpuLevel } from "../bpf/isa.ts";
 import { cpuLevels } from "../bpf/isa.ts";
 import type { KernelVersion } from "../bpf/kernel.ts";
 import { kernelVersions, parseKernelVersion } from "../bpf/kernel.ts";
+import type { CheckRequest } from "./check-options.ts";
+import { addCheckCommand } from "./check-options.ts";
 import { CliFailure } from "./failure.ts";
 import { packageVersion } from "./package-files.ts";
-import type { TestRequest } from "./run-options.ts";
-import { addTestCommand } from "./run-options.ts";
+import type { RunRequest, TestRequest } from "./run-options.ts";
+import { addRunCommand, addTestCommand } from "./run-options.ts";
 import type { WarningChoice } from "./warnings.ts";
 import { parseWarningChoice } from "./warnings.ts";
 
@@ -39,6 +41,8 @@ export interface CompileRequest {
   readonly defines: ReadonlyMap<string, string>;
   readonly deps: { readonly file: string | null; readonly phony: boolean } | null;
   readonly warnings: readonly WarningChoice[];
+  /** Ask the checker whether the kernel would accept the programs. */
+  readonly verify: boolean;
   readonly verbose: boolean;
   readonly dumps: readonly string[];
 }
@@ -63,7 +67,7 @@ export interface Manner {
 }
 
 /** What the words of a command line ask for: work, or a text to show (`--help`, `--version`). */
-export type Request = (CompileRequest | DisasmRequest | ExplainRequest | TestRequest) & {
+export type Request = (CompileRequest | DisasmRequest | ExplainRequest | CheckRequest | TestRequest | RunRequest) & {
   readonly manner: Manner;
 };
 
@@ -102,7 +106,9 @@ export function parseCommandLine(words: readonly string[]): Parsed {
 function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
-    .usage("[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc test FILE…")
+    .usage(
+      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE",
+    )
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
@@ -124,6 +130,7 @@ function buildCommand(give: (request: Request) => void): Command {
     .addOption(
       collected("-W <NAME>", "warnings: NAME on, no-NAME off, error=NAME an error, error: all are errors (repeatable)"),
     )
+    .option("--no-verify", "don't ask whether the kernel's verifier would accept the programs")
     .option("-v, --verbose", "tell times, sizes and the oldest kernel that will do, with reasons")
     .addOption(collected("--dump <PASS>", "show the program after PASS (repeatable); list: the names of the passes"))
     .option("--json", "say everything as JSON, one object a line")
@@ -159,10 +166,18 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
       give({ kind: "explain", code: code ?? null, manner: mannerOf(root) });
     });
 
-  const tools = { collected, defines: parseDefines };
+  const tools = { collected, defines: parseDefines, kernel: parseKernel };
+  const check = addCheckCommand(root, tools, (made) => {
+    refuseRootOptions(root, "check");
+    give({ ...made, manner: mannerOf(root, check) });
+  });
   const test = addTestCommand(root, tools, (made) => {
     refuseRootOptions(root, "test");
     give({ ...made, manner: mannerOf(root, test) });
+  });
+  const run = addRunCommand(root, tools, (made) => {
+    refuseRootOptions(root, "run");
+    give({ ...made, manner: mannerOf(root, run) });
   });
   return root;
 }
@@ -198,6 +213,7 @@ interface RootOptions {
   readonly depsFile?: string;
   readonly depsPhony?: true;
   readonly W?: readonly string[];
+  readonly verify: boolean;
   readonly verbose?: true;
   readonly dump?: readonly string[];
   readonly json?: true;
@@ -234,6 +250,7 @@ function compileRequest(file: string | null, root: Command): CompileRequest {
     defines: parseDefines(options.D ?? []),
     deps: options.deps === true ? { file: options.depsFile ?? null, phony: options.depsPhony === true } : null,
     warnings: (options.W ?? []).map(parseWarningChoice),
+    verify: options.verify,
     verbose: options.verbose === true,
     dumps: options.dump ?? [],
   };

@@ -45,6 +45,7 @@ export function runCompile(request: CompileRequest, system: System, reporter: Re
           kernel: request.kernel,
           optimise: request.optimise,
           defines: request.defines,
+          verify: request.verify,
           observe,
         });
   const said = applyWarningChoices(diagnostics, request.warnings);
@@ -137,6 +138,7 @@ function reportPrograms(output: CompileOutput, reporter: Reporter): void {
   for (const program of output.programs) {
     const lines = [
       `program ${program.name} in section ${program.section}: ${program.instructions} instructions, ${program.stackBytes} bytes of stack`,
+      ...(program.processed === null ? [] : [`  the kernel's verifier follows ${program.processed} instructions`]),
       `  needs Linux ${program.minimumKernel} or later`,
       ...program.reasons.map((reason) => `    ${reason}`),
     ];

@@ -1,8 +1,8 @@
 // What ends a run besides diagnostics: a usage or I/O fault with the exit code it means. Thrown anywhere in the command line,
 // caught once in run.ts. Faults in the user's rules are diagnostics and never come here.
 
-/** Exit codes of the command line, as sysexits and C compilers have them. */
-export const EXIT = { fine: 0, diagnostics: 1, usage: 2, bug: 70 } as const;
+/** Exit codes of the command line, as sysexits and C compilers have them; `unknown` is `xdpc check`'s alone. */
+export const EXIT = { fine: 0, diagnostics: 1, usage: 2, unknown: 3, bug: 70 } as const;
 
 /** The run can't go on because of how it was asked for or what the file system said; ends it with EXIT.usage. */
 export class CliFailure extends Error {

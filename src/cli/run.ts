@@ -2,6 +2,7 @@
 // bugs 70 with a request to report them. Does not end the process, so that it can be run without one.
 
 import { utf8 } from "../base/bytes.ts";
+import { runCheck } from "./check-command.ts";
 import type { Manner, Request } from "./command.ts";
 import { parseCommandLine } from "./command.ts";
 import { runCompile } from "./compile-command.ts";
@@ -11,6 +12,7 @@ import { CliFailure, describeSystemError, EXIT, systemErrorCode } from "./failur
 import { packageVersion } from "./package-files.ts";
 import type { Reporter } from "./report.ts";
 import { jsonReporter, textReporter } from "./report.ts";
+import { runCapture } from "./run-command.ts";
 import type { System } from "./system.ts";
 import { wantsColor } from "./terminal.ts";
 import { runTests } from "./test-command.ts";
@@ -42,8 +44,12 @@ function perform(request: Request, system: System, reporter: Reporter): number {
       return runDisasm(request, system);
     case "explain":
       return runExplain(request, system);
+    case "check":
+      return runCheck(request, system, reporter);
     case "test":
       return runTests(request, system, reporter);
+    case "run":
+      return runCapture(request, system, reporter);
   }
 }
 

@@ -6,7 +6,7 @@ export interface Explanation {
   readonly code: string;
   /** Its name: lower case words with hyphens; `-W` takes it for warnings. */
   readonly slug: string;
-  readonly severity: "error" | "warning";
+  readonly severity: "error" | "warning" | "note";
   /** One line: what is wrong. */
   readonly title: string;
   /** Why it is a fault and what to do about it: paragraphs, wrapped when shown. */
@@ -43,6 +43,11 @@ export function errorEntry(
 /** Makes the entry of a warning. */
 export function warningEntry(...parts: Parameters<typeof errorEntry>): Explanation {
   return { ...errorEntry(...parts), severity: "warning" };
+}
+
+/** Makes the entry of a note. */
+export function noteEntry(...parts: Parameters<typeof errorEntry>): Explanation {
+  return { ...errorEntry(...parts), severity: "note" };
 }
 
 function program(given: string | Program | null): Program | null {

@@ -1,6 +1,6 @@
 // Explanations of X06xx and X07xx: limits of the kernel, and things that are legal and look wrong.
 
-import { type Explanation, errorEntry, warningEntry } from "./explanation.ts";
+import { type Explanation, errorEntry, noteEntry, warningEntry } from "./explanation.ts";
 
 /** X06xx and X07xx. */
 export const limitExplanations: readonly Explanation[] = [
@@ -43,6 +43,22 @@ export const limitExplanations: readonly Explanation[] = [
     "The verifier walks through every turn of a loop before it lets a program in, and gives up after a million instructions. The turns of loops inside each other multiply.",
     "var sum : u64\nfor i in 0..100000 { sum += i }\npass\n",
     "var sum : u64\nfor i in 0..100 { sum += i }\npass\n",
+  ),
+  errorEntry(
+    "X0607",
+    "too-complex",
+    "a program is too complex for the kernel's verifier",
+    "The verifier follows every way a packet can take through the program, merges those that it sees to be alike, and gives up after a million instructions. The message names the lines it spent most on. Values that rules compare with belong into a set or a map; what excludes most packets belongs first; `tail` parts a program in two.",
+    null,
+    null,
+  ),
+  noteEntry(
+    "X0608",
+    "verdict-unknown",
+    "whether the kernel accepts a program isn't known",
+    "The compiler's own checker doesn't model something that the program uses. Load it to know: `bpftool prog load FILE /sys/fs/bpf/NAME`.",
+    null,
+    null,
   ),
   warningEntry(
     "X0701",

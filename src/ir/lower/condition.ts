@@ -274,6 +274,7 @@ function testElement(l: Lowering, value: HExpr, element: SetElement, yes: BlockI
     case "value":
       return lowerCompare(l, "==", value, constant(element.value), yes, no);
     case "range": {
+      if (!isPieces(value.type)) return testRange(l, lowerNumber(l, value), element, yes, no);
       const above = l.block();
       lowerCompare(l, ">=", value, constant(element.from), above, no);
       l.goOn(above);
@@ -289,6 +290,19 @@ function testElement(l: Lowering, value: HExpr, element: SetElement, yes: BlockI
       return prefixOfPieces(l, value, element.value, mask, yes, no);
     }
   }
+}
+
+/**
+ * One comparison of how far the value is below the end. The verifier doesn't learn the value's own range from it, so it needn't
+ * follow what comes next once for a value inside and once for one outside.
+ */
+function testRange(l: Lowering, value: ValueId, range: NumberRange, yes: BlockId, no: BlockId): void {
+  const { builder } = l;
+  const type: IntType = builder.typeOf(value) === "i64" ? "i64" : "i32";
+  const constant = (v: bigint): ValueId => builder.constant(type, v);
+  if (range.from === 0n) return builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
+  const below = builder.binary("sub", type, constant(range.to), value);
+  builder.branch("ule", type, below, constant(range.to - range.from), edge(yes), edge(no));
 }
 
 /** Compares only the pieces a prefix covers; the last one under its mask. */
@@ -328,12 +342,7 @@ function searchTree(
       const range = must(ranges[part.from], "a range");
       if (range.from === range.to) builder.branch("eq", type, value, constant(range.from), edge(yes), edge(no));
       else if (part.min >= range.from) builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
-      else {
-        const above = l.block();
-        builder.branch("uge", type, value, constant(range.from), edge(above), edge(no));
-        l.goOn(above);
-        builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
-      }
+      else testRange(l, value, range, yes, no);
       continue;
     }
     const middle = (part.from + part.to) >> 1;
