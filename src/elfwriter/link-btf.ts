@@ -11,8 +11,8 @@ import type { ObjectFile } from "./object-file.ts";
 
 type Section = DecodedType & { readonly kind: "section" };
 
-/** Letters, digits, underscores and points, not a digit first, below KSYM_NAME_LEN. */
-const identifier = /^[A-Za-z_.][A-Za-z0-9_.]{0,510}$/;
+/** Letters (the kernel's are those of Latin-1), digits, underscores and points, not a digit first, below KSYM_NAME_LEN. */
+const identifier = /^[A-Za-z_.\u0080-\uffff][A-Za-z0-9_.\u0080-\uffff]{0,510}$/;
 /** Sections that libbpf makes its own for variables and functions of the kernel. */
 const externSections: ReadonlySet<string> = new Set([".ksyms", ".kconfig"]);
 
@@ -44,7 +44,7 @@ class Places {
     for (const { name, size } of object.sections) if (!this.#bytes.has(name)) this.#bytes.set(name, Number(size));
     for (const { name, type, binding, value } of object.symbols) {
       const named = type === symbolType.object && (binding === symbolBinding.global || binding === symbolBinding.weak);
-      if (named && !this.#offsets.has(name)) this.#offsets.set(name, Number(value));
+      if (named && !this.#offsets.has(name)) this.#offsets.set(name, Number(BigInt.asUintN(32, value)));
     }
   }
 

@@ -23,7 +23,10 @@ export interface OtherProgram {
   readonly reason: string;
 }
 
-/** What an object holds. Each of its programs is in one of the lists, in the order of sections and of places in them. */
+/**
+ * What an object holds. Each of its programs is in one of the lists, in the order of sections and of places in them. Programs
+ * without a fault are given beside those with one, although libbpf opens no object with a relocation that it can't resolve.
+ */
 export interface LinkResult {
   /** Maps that several programs use are the same value in each. */
   readonly images: readonly ProgramImage[];

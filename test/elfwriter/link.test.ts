@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ByteWriter } from "../../src/base/bytes.ts";
 import type { ProgramImage } from "../../src/bpf/image.ts";
 import type { DecodedType } from "../../src/elfwriter/btf-decode.ts";
+import { ElfBuilder, type SectionSpec } from "../../src/elfwriter/elf.ts";
 import { type LinkResult, linkObject } from "../../src/elfwriter/link.ts";
 import { type LinkFault, type linkFaults, linkFaultText } from "../../src/elfwriter/link-fault.ts";
 import type {
@@ -483,6 +484,127 @@ describe("faults", () => {
     expect(linkFaultText(fault)).toBe(
       `\`?[31m$&${"x".repeat(73)}…\` is declared extern, and BTF doesn't say what it is`,
     );
+  });
+});
+
+/** Files that are small for what they ask for; each is read and linked, or refused, in a moment. */
+const endless: Readonly<Record<string, () => Uint8Array>> = {
+  "30,000 members that each define an inner map of 30,000 members": () => {
+    const btf = new BtfBytes();
+    const number = btf.add(0, 2, 0, btf.add(0, 3, 0, 0, 0, 0, 5)); // int (*)[5], of void: only the count matters
+    const inner = btf.struct(
+      btf.text("s"),
+      8,
+      Array.from({ length: 30_000 }, () => [btf.text("max_entries"), number, 0]),
+    );
+    const values = btf.add(0, 3, 0, 0, btf.add(0, 2, 0, inner), 0, 0);
+    const map = btf.struct(
+      btf.text("m"),
+      8,
+      Array.from({ length: 30_000 }, () => [btf.text("values"), values, 0]),
+    );
+    const variable = btf.add(btf.text("m"), 14, 0, map, 1);
+    btf.add(btf.text(".maps"), 15, 1, 8, variable, 0, 8);
+    return elfOf({ ".maps": new Uint8Array(8), ".BTF": btf.finish() });
+  },
+  "50,000 kernel facts about a type with a name of a megabyte": () => {
+    const btf = new BtfBytes();
+    const type = btf.struct(btf.text(`a${"___b".repeat(250_000)}`), 8, [[btf.text("c".repeat(100_000)), 0, 0]]);
+    const words = Array.from({ length: 50_000 }, (_, i) => [i * 8, type, btf.text(`0:${"0:".repeat(i % 50)}0`), i % 9]);
+    const ext = new ByteWriter("little", 1 << 21).u16(0xeb9f).u8(1).u8(0).u32(32);
+    for (const word of [0, 0, 0, 0, 0, 12 + words.length * 16, 16, btf.text("xdp"), words.length]) ext.u32(word);
+    for (const word of words.flat()) ext.u32(word);
+    return elfOf(
+      { xdp: bytesOf(words.map(() => exit)), ".BTF": btf.finish(), ".BTF.ext": ext.finish() },
+      { p: ["xdp", 0] },
+    );
+  },
+  "60,000 functions of one type with 60,000 parameters and a tag each": () => {
+    const btf = new BtfBytes();
+    const parameters = Array.from({ length: 60_000 }, () => [btf.text("x"), 0]).flat();
+    const prototype = btf.add(0, 13, 60_000, 0, ...parameters);
+    const functions = Array.from({ length: 60_000 }, () => btf.add(btf.text("f"), 12, 1, prototype));
+    for (const fn of functions) btf.add(btf.text("arg:nonnull"), 17, 0, fn, 3);
+    const ext = new ByteWriter("little", 1 << 20).u16(0xeb9f).u8(1).u8(0).u32(24);
+    for (const word of [0, 12 + functions.length * 8, 0, 0, 8, btf.text("xdp"), functions.length]) ext.u32(word);
+    for (const [i, fn] of functions.entries()) ext.u32(i * 8).u32(fn);
+    const symbols = Object.fromEntries(functions.map((_, i) => [`p${i}`, ["xdp", i * 8] as const]));
+    return elfOf({ xdp: bytesOf(functions.map(() => exit)), ".BTF": btf.finish(), ".BTF.ext": ext.finish() }, symbols);
+  },
+  "20,000 programs that call one function of 100,000 instructions": () => {
+    const text = { ".text": bytesOf(Array.from({ length: 100_000 }, () => exit)) };
+    const programs = { xdp: bytesOf(Array.from({ length: 20_000 }, () => [call, exit] as const).flat()) };
+    const names = Array.from({ length: 20_000 }, (_, i) => [`p${i}`, ["xdp", i * 16]] as const);
+    return elfOf({ ...text, ...programs }, { ...Object.fromEntries(names), big: [".text", 0] }, "big");
+  },
+};
+
+/** A .BTF section word by word; `add` gives the number of the type. */
+class BtfBytes {
+  readonly #types = new ByteWriter("little", 1 << 20);
+  readonly #strings = new ByteWriter("little", 1 << 20).u8(0);
+  readonly #known = new Map<string, number>([["", 0]]);
+  #count = 0;
+
+  text(text: string): number {
+    const known = this.#known.get(text);
+    if (known !== undefined) return known;
+    const at = this.#strings.length;
+    this.#strings.bytes(new TextEncoder().encode(text)).u8(0);
+    this.#known.set(text, at);
+    return at;
+  }
+
+  add(name: number, kind: number, vlen: number, word: number, ...rest: readonly number[]): number {
+    for (const value of [name, kind * 2 ** 24 + vlen, word]) this.#types.u32(value);
+    for (const value of rest) this.#types.u32(value);
+    return ++this.#count;
+  }
+
+  struct(name: number, bytes: number, members: readonly (readonly number[])[]): number {
+    return this.add(name, 4, members.length, bytes, ...members.flat());
+  }
+
+  finish(): Uint8Array {
+    const [types, strings] = [this.#types.finish(), this.#strings.finish()];
+    const out = new ByteWriter("little", types.length + strings.length + 24).u16(0xeb9f).u8(1).u8(0);
+    for (const word of [24, 0, types.length, types.length, strings.length]) out.u32(word);
+    return out.bytes(types).bytes(strings).finish();
+  }
+}
+
+/** A file of these sections (those with programs are code), functions by name, and a call of `callee` at each even slot of xdp. */
+function elfOf(
+  sections: Readonly<Record<string, Uint8Array>>,
+  functions: Readonly<Record<string, readonly [section: string, value: number]>> = {},
+  callee?: string,
+): Uint8Array {
+  const builder = new ElfBuilder();
+  const specs = new Map<string, SectionSpec>();
+  for (const [name, bytes] of Object.entries(sections)) {
+    const flags = name === "xdp" || name === ".text" ? 6 : 3;
+    specs.set(name, builder.section({ name, type: 1, flags, align: 8, bytes }));
+  }
+  for (const [name, [section, value]] of Object.entries(functions)) {
+    const symbol = { name, section: specs.get(section)!, value, size: 0, binding: 1, type: 2 };
+    const made = builder.symbol(symbol);
+    const code = specs.get("xdp");
+    if (name !== callee || code === undefined) continue;
+    for (let offset = 0; offset < code.bytes.length; offset += 16)
+      builder.relocation(code, { offset, symbol: made, type: 10 });
+  }
+  return builder.finish();
+}
+
+describe("small files that ask for much", () => {
+  test.each(Object.entries(endless))("%s", { timeout: 60_000 }, (_name, make) => {
+    const bytes = make();
+    const start = process.cpuUsage();
+    const { object, faults } = readObject(bytes);
+    expect(faults).toBeUndefined();
+    if (object !== undefined) linkObject(object);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1e6).toBeLessThan(5);
   });
 });
 
