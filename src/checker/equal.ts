@@ -137,7 +137,7 @@ export class Comparison {
       case "packet":
       case "packetMeta":
         return (
-          old.range <= current.range &&
+          coversRange(old.range, current.range) &&
           old.off === current.off &&
           this.#ids.match(old.id, current.id) &&
           within(old.varOff, current.varOff)
@@ -225,6 +225,11 @@ function isAnything(bytes: number): boolean {
 function wholeScalar(slot: StackSlot): ScalarValue | null {
   if (slot.bytes === allSpill) return slot.value.kind === "scalar" ? slot.value : null;
   return isAnything(slot.bytes) ? anyScalar : null;
+}
+
+/** Whether packet bytes known to be there before are known now. At or beyond the end is no number of bytes. */
+function coversRange(old: number, current: number): boolean {
+  return old < 0 || current < 0 ? old === current : old <= current;
 }
 
 /** The same object at the same fixed offset. */

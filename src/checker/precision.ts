@@ -4,7 +4,7 @@
 // Source: Linux kernel/bpf/verifier.c (mark_chain_precision, backtrack_insn, propagate_precision; 6.18).
 
 import { helperByName } from "../bpf/helpers.ts";
-import { aluOps, aluUnary, insnClass, jumpCodes, memoryModes, sourceRegister } from "../bpf/isa.ts";
+import { aluOps, aluUnary, atomicFetch, insnClass, jumpCodes, memoryModes, sourceRegister } from "../bpf/isa.ts";
 import type { Program } from "./env.ts";
 import { atomicImmediates } from "./flow.ts";
 import type { Checkpoint, HistoryEntry, Path } from "./path.ts";
@@ -257,12 +257,12 @@ export class Precision {
       case insnClass.ldx:
         this.#backOverLoad(dst, entry);
         return step.onward;
-      case insnClass.stx:
-        if ((opcode & 0xe0) === memoryModes.atomic && program.imm[slot] === atomicImmediates.loadAcquire) {
-          this.#backOverLoad(dst, entry);
-          return step.onward;
-        }
-        return this.#backOverStore(dst, src, entry);
+      case insnClass.stx: {
+        const loaded = loadedByAtomic(opcode, program.imm[slot] as number, dst, src);
+        if (loaded < 0) return this.#backOverStore(dst, src, entry);
+        this.#backOverLoad(loaded, entry);
+        return step.onward;
+      }
       case insnClass.st:
         return this.#backOverStore(dst, -1, entry);
       case insnClass.ld:
@@ -371,6 +371,14 @@ export class Precision {
   #callsCallback(slot: number): boolean {
     return ((this.#points[slot] as number) & point.callsCallback) !== 0;
   }
+}
+
+/** The register that an atomic operation loads from memory; -1 for those that load nothing, and for plain stores. */
+function loadedByAtomic(opcode: number, imm: number, dst: number, src: number): number {
+  if ((opcode & 0xe0) !== memoryModes.atomic) return -1;
+  if (imm === atomicImmediates.loadAcquire) return dst;
+  if ((imm & atomicFetch) === 0) return -1;
+  return imm === atomicImmediates.compareExchange ? 0 : src;
 }
 
 /** Marks every number in a saved state and all those before it. */
