@@ -70,6 +70,8 @@ export type CallFault =
       readonly value: RegValue;
       readonly why: "place" | "uninitialised" | "kind" | "constant" | "notAcquired" | "memory";
     }
+  /** A critical section that is entered twice, or left without having been entered. */
+  | { readonly kind: "section"; readonly name: string }
   /** A kernel function that XDP programs don't have. */
   | { readonly kind: "kfuncNotForXdp"; readonly name: string }
   /** A map that the kernel doesn't make. */

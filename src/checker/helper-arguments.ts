@@ -157,7 +157,7 @@ function checkKind(rule: ArgRule, helper: string, register: number, value: RegVa
   if (value.nullable && !rule.nullable) refuse(fault);
   let { flags } = value;
   if (rule.readOnly) flags &= ~pointerFlag.readOnly;
-  if (memoryArguments.has(rule.kind)) flags &= ~pointerFlag.packetSlice;
+  if (memoryArguments.has(rule.kind)) flags &= ~(pointerFlag.packetSlice | pointerFlag.lentSlice);
   if (value.kind === "object") checkObjectKind(rule, helper, register, value, flags);
   else if (
     rule.kind === "record" ? flags !== pointerFlag.ringbuf : flags !== 0 && !(isBuffer(rule) && isRecord(value, flags))

@@ -40,8 +40,19 @@ export function dynptrArgument(
   releases: boolean,
 ): StackObject {
   const type = makers[helper as HelperName];
+  if (type !== undefined) return makeDynptr(env, helper, register, value, type, 0);
+  return madeDynptr(env, helper, register, value, releases);
+}
+
+/** The dynptr a pointer points to; refused where there is none, or none that may be given back. */
+export function madeDynptr(
+  env: Env,
+  helper: string,
+  register: number,
+  value: PointerValue,
+  releases: boolean,
+): StackObject {
   const fault = { kind: "dynptr", helper, register, value } as const;
-  if (type !== undefined) return makeDynptr(env, helper, register, value, type);
   if (value.kind === "dynptr") {
     if (releases) refuse({ ...fault, why: "constant" });
     return described(value);
@@ -88,7 +99,18 @@ function dynptrAt(env: Env, helper: string, register: number, value: PointerValu
   return lower.object;
 }
 
-function makeDynptr(env: Env, helper: string, register: number, value: PointerValue, type: string): StackObject {
+/**
+ * Makes a dynptr of type `type` where the pointer points to. `sharedRef`: the reference of the dynptr it is a copy of, or 0 for
+ * one of its own where the type has any.
+ */
+export function makeDynptr(
+  env: Env,
+  helper: string,
+  register: number,
+  value: PointerValue,
+  type: string,
+  sharedRef: number,
+): StackObject {
   const fault = { kind: "dynptr", helper, register, value } as const;
   if (value.kind === "dynptr") refuse({ ...fault, why: "constant" });
   const index = slotFor(helper, register, value);
@@ -99,7 +121,7 @@ function makeDynptr(env: Env, helper: string, register: number, value: PointerVa
   destroyDynptr(env, frame, index, offset);
   destroyDynptr(env, frame, index - 1, offset + 8);
   const id = env.newId();
-  const refId = type === "ringbuf" ? acquireReference(env) : 0;
+  const refId = type !== "ringbuf" ? 0 : sharedRef !== 0 ? sharedRef : acquireReference(env);
   const object: StackObject = {
     kind: "dynptr",
     type,

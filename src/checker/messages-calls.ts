@@ -121,6 +121,12 @@ export function callWords(fault: CallFault): FaultWords {
       );
     case "dynptr":
       return dynptr(fault);
+    case "section":
+      return {
+        message: `calls ${fault.name} where ${fault.name.endsWith("_lock") && !fault.name.endsWith("unlock") ? "the section is entered already" : "no section is to be left"}`,
+        known: [],
+        help: "enter and leave each section once on every path",
+      };
     case "kfuncNotForXdp":
       return plain(`calls the kernel function ${fault.name}, which XDP programs may not call`);
     case "mapCreation":

@@ -42,7 +42,11 @@ export function destroyDynptr(env: Env, frame: Frame, index: number, offset: num
   if (object.type === "ringbuf") refuse({ kind: "stackSpill", register: 10, offset, bytes: 8, why: "dynptr" });
   frame.stack[top] = invalidSlot;
   frame.stack[top - 1] = invalidSlot;
-  invalidatePointers(env.state, (pointer) => pointer.kind === "memory" && pointer.dynptrId === object.id);
+  // Slices that kernel functions lent have flags and outlive their dynptr.
+  invalidatePointers(
+    env.state,
+    ({ kind, flags, dynptrId }) => kind === "memory" && flags === 0 && dynptrId === object.id,
+  );
   env.markStackWrite(frame.number, top);
   env.markStackWrite(frame.number, top - 1);
 }

@@ -2,6 +2,7 @@
 // arguments being right. r6 holds the context, r7 what the helper needs besides, r9 the value in question.
 
 import { type ArgKind, type Helper, helpers } from "../../src/bpf/helpers.ts";
+import { type KfuncParameter, type KfuncProto, kfuncProtos } from "../../src/checker/kfunc-protos.ts";
 import { lookup } from "./memory-cases.ts";
 
 /** A kind of value a register can hold. */
@@ -278,5 +279,59 @@ export function* callCases(): Generator<{ readonly name: string; readonly text: 
       for (const each of kinds)
         yield { name: `${helper.name} r${index + 1}=${each.name}`, text: callProgram(helper, index, each) };
     }
+  }
+}
+
+/** What a right argument of a kernel function looks like. Dynptrs of the packet are at r10-216 and, to be made, r10-248. */
+const rightForKernel: Readonly<Record<KfuncParameter, string>> = {
+  ctx: "R = r6",
+  scalar: "R = 0",
+  dynptr: "R = r10\nR += -216",
+  newDynptr: "R = r10\nR += -248",
+  bufferOrNull: "R = 0",
+  constantSize: "R = 8",
+};
+
+/** A program that calls a modelled kernel function with argument `index` (from 0; -1 for none) being `value`. */
+export function kernelCallProgram(name: string, proto: KfuncProto, index: number, varied: ValueCase): string {
+  const set = proto.parameters
+    .map((parameter, at) => {
+      const register = `r${at + 1}`;
+      if (at === index) return varied.setup === null ? "" : `${register} = r9`;
+      return rightForKernel[parameter].replaceAll("R", register);
+    })
+    .join("\n");
+  const usesFunction = (varied.setup ?? "").includes("func[");
+  const before = proto.parameters.includes("dynptr")
+    ? "r1 = r6\nr2 = 0\nr3 = r10\nr3 += -216\ncall kernel bpf_dynptr_from_xdp"
+    : name === "bpf_rcu_read_unlock" || name === "bpf_preempt_enable"
+      ? `call kernel ${name.replace("unlock", "lock").replace("enable", "disable")}`
+      : "";
+  const after =
+    name === "bpf_rcu_read_lock" || name === "bpf_preempt_disable"
+      ? `call kernel ${name.replace("lock", "unlock").replace("disable", "enable")}`
+      : "";
+  return `r6 = r1
+    ${zeroStack}
+    ${varied.name.includes("dynptr") ? "" : before}
+    ${varied.setup ?? ""}
+    ${varied.name.includes("dynptr") ? before.replaceAll("216", "232") : ""}
+    ${varied.setup === null ? "call bpf_get_numa_node_id" : ""}
+    ${set}
+    call kernel ${name}
+    ${after}
+    ${varied.release ?? ""}
+    out: r0 = 0
+    exit
+    ${usesFunction ? "visit: r0 = 0\nexit" : ""}`.replace(/^\s+/gm, "");
+}
+
+/** All of them. */
+export function* kernelCallCases(): Generator<{ readonly name: string; readonly text: string }> {
+  for (const [name, proto] of kfuncProtos) {
+    yield { name, text: kernelCallProgram(name, proto, -1, { name: "", setup: "r9 = 0" }) };
+    for (let index = 0; index < proto.parameters.length; index++)
+      for (const each of valueCases)
+        yield { name: `${name} r${index + 1}=${each.name}`, text: kernelCallProgram(name, proto, index, each) };
   }
 }

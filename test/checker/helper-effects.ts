@@ -68,6 +68,23 @@ const each = (map: string, context: string, body: string): string => `r1 = map[$
   ${end}
   visit: ${body}`;
 
+const packetDynptr = `r1 = r6
+  r2 = 0
+  r3 = r10
+  r3 += -16
+  call kernel bpf_dynptr_from_xdp`;
+const packetSlice = (name: string, buffer = "r3 = 0"): string => `r1 = r10
+  r1 += -16
+  r2 = 0
+  ${buffer}
+  r4 = 8
+  call kernel ${name}`;
+const copyDynptr = `r1 = r10
+  r1 += -16
+  r2 = r10
+  r2 += -32
+  call kernel bpf_dynptr_clone`;
+
 const changing: Record<string, string> = {};
 for (const helper of ["xdp_adjust_head", "xdp_adjust_tail", "xdp_adjust_meta", "xdp_get_buff_len", "redirect"]) {
   changing[`packet pointers after ${helper}`] = `${packet}
@@ -958,4 +975,316 @@ export const effectCases: Readonly<Record<string, string>> = {
     r1 += r0
     r0 = *(u8 *)(r1 + 0)
     ${end}`,
+
+  "a slice of the packet": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "a slice of the packet, beyond": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    r0 = *(u64 *)(r0 + 8)
+    ${end}`,
+  "a slice of the packet, unchecked": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "a read-only slice written": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    *(u64 *)(r0 + 0) = 0
+    ${end}`,
+  "a writable slice written": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice_rdwr")}
+    if r0 == 0 goto out
+    *(u64 *)(r0 + 0) = 0
+    ${end}`,
+  "a slice after the packet changed": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    r7 = r0
+    r1 = r6
+    r2 = 0
+    call bpf_xdp_adjust_head
+    r0 = *(u64 *)(r7 + 0)
+    ${end}`,
+  "a slice as a helper's memory": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    r3 = r0
+    r1 = r6
+    r2 = 0
+    r4 = 8
+    call bpf_xdp_store_bytes
+    ${end}`,
+  "a slice as room for a helper": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice_rdwr")}
+    if r0 == 0 goto out
+    r3 = r0
+    r1 = r6
+    r2 = 0
+    r4 = 8
+    call bpf_xdp_load_bytes
+    ${end}`,
+  "a read-only slice as room for a helper": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    r3 = r0
+    r1 = r6
+    r2 = 0
+    r4 = 8
+    call bpf_xdp_load_bytes
+    ${end}`,
+  "a slice as a key": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice_rdwr")}
+    if r0 == 0 goto out
+    r2 = r0
+    r1 = map[hash] ll
+    call bpf_map_lookup_elem
+    ${end}`,
+  "a slice with a buffer": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice", "r3 = r10\nr3 += -40")}
+    if r0 == 0 goto out
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "a slice with a buffer that is too small": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice", "r3 = r10\nr3 += -4")}
+    ${end}`,
+  "a buffer that holds a pointer": `r6 = r1
+    ${packetDynptr}
+    *(u64 *)(r10 - 40) = r6
+    ${packetSlice("bpf_dynptr_slice", "r3 = r10\nr3 += -40")}
+    r1 = *(u64 *)(r10 - 40)
+    r0 = *(u32 *)(r1 + 12)
+    ${end}`,
+  "a slice after its dynptr was lost": `r6 = r1
+    ${packetDynptr}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    *(u64 *)(r10 - 16) = 0
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "a map's slice after its dynptr was lost": `r6 = r1
+    ${dynptr(-16)}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto out
+    *(u64 *)(r10 - 16) = 0
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "a ring's slice, lent, after it was given back": `r6 = r1
+    ${ringDynptr(-16)}
+    ${packetSlice("bpf_dynptr_slice")}
+    if r0 == 0 goto none
+    r7 = r0
+    ${giveDynptr(-16)}
+    r0 = *(u64 *)(r7 + 0)
+    goto out
+    none: ${giveDynptr(-16)}
+    ${end}`,
+  "a ring's dynptr copied": `${ringDynptr(-16)}
+    ${copyDynptr}
+    ${giveDynptr(-16)}
+    ${end}`,
+  "a ring's dynptr copied, the copy given back": `${ringDynptr(-16)}
+    ${copyDynptr}
+    ${giveDynptr(-32)}
+    ${end}`,
+  "a ring's dynptr copied, both given back": `${ringDynptr(-16)}
+    ${copyDynptr}
+    ${giveDynptr(-32)}
+    ${giveDynptr(-16)}
+    ${end}`,
+  "a packet's dynptr as memory": `r6 = r1
+    ${packetDynptr}
+    ${slice(-16)}
+    if r0 == 0 goto out
+    r0 = *(u64 *)(r0 + 0)
+    ${end}`,
+  "packet pointers after a write through a dynptr": `${packet}
+    ${packetDynptr}
+    *(u64 *)(r10 - 40) = 0
+    r1 = r10
+    r1 += -16
+    r2 = 0
+    r3 = r10
+    r3 += -40
+    r4 = 8
+    r5 = 0
+    call bpf_dynptr_write
+    r0 = *(u8 *)(r7 + 0)
+    ${end}`,
+  "packet pointers after pulling data": `${packet}
+    r1 = r6
+    r2 = 8
+    call kernel bpf_xdp_pull_data
+    r0 = *(u8 *)(r7 + 0)
+    ${end}`,
+  "a section entered twice": `call kernel bpf_rcu_read_lock
+    call kernel bpf_rcu_read_lock
+    call kernel bpf_rcu_read_unlock
+    ${end}`,
+  "preemption disabled twice": `call kernel bpf_preempt_disable
+    call kernel bpf_preempt_disable
+    call kernel bpf_preempt_enable
+    call kernel bpf_preempt_enable
+    ${end}`,
+  "preemption left disabled": `call kernel bpf_preempt_disable
+    ${end}`,
+  "preemption left disabled in a function": `call local
+    call kernel bpf_preempt_enable
+    ${end}
+    local: call kernel bpf_preempt_disable
+    r0 = 0
+    exit`,
+  "a section left by a tail call": `r6 = r1
+    call kernel bpf_rcu_read_lock
+    r1 = r6
+    r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    call kernel bpf_rcu_read_unlock
+    ${end}`,
+  "a kernel function with a lock held": `${findLocked}
+    ${lock("r7")}
+    call kernel bpf_preempt_disable
+    ${lock("r7", 4, "unlock")}
+    ${end}`,
+  "a function for other programs": `call kernel bpf_cpumask_create
+    ${end}`,
+  "a function for sleeping programs": `call kernel bpf_copy_from_user_str
+    ${end}`,
+  "a function for programs of one device": `call kernel bpf_xdp_metadata_rx_hash
+    ${end}`,
+
+  "a tail call in a function": `r6 = r1
+    call local
+    r0 = 0
+    exit
+    local: r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    r0 = 0
+    exit`,
+  "a tail call in a function, with a record": `r6 = r1
+    call local
+    r0 = 0
+    exit
+    local: r6 = r1
+    ${reserve}
+    r7 = r0
+    r1 = r6
+    r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    if r7 == 0 goto done
+    ${give("r7")}
+    done: r0 = 0
+    exit`,
+  "packet pointers after a function with a tail call": `${packet}
+    r1 = r6
+    call local
+    r0 = *(u8 *)(r7 + 0)
+    ${end}
+    local: r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    r0 = 0
+    exit`,
+  "packet pointers in the function behind a tail call": `r6 = r1
+    call local
+    r0 = 0
+    exit
+    local: r6 = r1
+    r7 = *(u32 *)(r6 + 0)
+    r8 = *(u32 *)(r6 + 4)
+    r2 = r7
+    r2 += 8
+    if r2 > r8 goto done
+    r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    r0 = *(u8 *)(r7 + 0)
+    done: r0 = 0
+    exit`,
+  "the result of a function with a tail call": `call local
+    r1 = .data[0] ll
+    r1 += r0
+    r0 = *(u8 *)(r1 + 0)
+    r0 = 0
+    exit
+    local: r2 = map[progs] ll
+    r3 = 0
+    call bpf_tail_call
+    r0 = 7
+    exit`,
+  "the result of a function": `call local
+    r1 = .data[0] ll
+    r1 += r0
+    r0 = *(u8 *)(r1 + 0)
+    r0 = 0
+    exit
+    local: r0 = 7
+    exit`,
+  "a caller's stack written by a function": `*(u64 *)(r10 - 8) = 0
+    r1 = r10
+    r1 += -8
+    call local
+    r1 = *(u64 *)(r10 - 8)
+    r2 = .data[0] ll
+    r2 += r1
+    r0 = *(u8 *)(r2 + 0)
+    r0 = 0
+    exit
+    local: *(u64 *)(r1 + 0) = 12
+    r0 = 0
+    exit`,
+  "a caller's stack that gets a pointer to the callee's": `r1 = r10
+    r1 += -8
+    call local
+    r0 = 0
+    exit
+    local: *(u64 *)(r1 + 0) = r10
+    r0 = 0
+    exit`,
+  "a caller's stack that gets a map's value": `r1 = r10
+    r1 += -8
+    call local
+    r1 = *(u64 *)(r10 - 8)
+    r0 = *(u8 *)(r1 + 0)
+    r0 = 0
+    exit
+    local: r2 = .data[0] ll
+    *(u64 *)(r1 + 0) = r2
+    r0 = 0
+    exit`,
+  "a helper that writes a caller's stack": `r6 = r1
+    *(u64 *)(r10 - 8) = 3
+    r2 = r10
+    r2 += -8
+    call local
+    r1 = *(u64 *)(r10 - 8)
+    r2 = .data[0] ll
+    r2 += r1
+    r0 = *(u8 *)(r2 + 0)
+    r0 = 0
+    exit
+    local: r3 = r2
+    r2 = 0
+    r4 = 8
+    call bpf_xdp_load_bytes
+    r0 = 0
+    exit`,
 };

@@ -3,7 +3,8 @@
 
 import { parseAsm } from "../../src/bpf/asm-parse.ts";
 import { encode, slotStarts } from "../../src/bpf/encode.ts";
-import type { AttachPoint, ImageMap, ProgramImage } from "../../src/bpf/image.ts";
+import type { AttachPoint, ImageFunction, ImageMap, ProgramImage } from "../../src/bpf/image.ts";
+import type { ResolvedInsn } from "../../src/bpf/insn.ts";
 import { type MapKind, mapFlags, mapKinds } from "../../src/bpf/maps.ts";
 import { checkProgram } from "../../src/checker/check.ts";
 import type { CheckReport } from "../../src/checker/verdict.ts";
@@ -89,6 +90,33 @@ export interface TestProgram {
   readonly license?: string;
   readonly attach?: AttachPoint;
   readonly frags?: boolean;
+  /** Loads it without types; else its functions have some, as callbacks and tail calls in functions need them. */
+  readonly withoutBtf?: boolean;
+}
+
+/** The functions of a program that has several: those called and those whose address is taken. */
+function functionsOf(
+  insns: readonly ResolvedInsn[],
+  labels: ReadonlyMap<string, number>,
+  addressed: readonly string[],
+): ImageFunction[] {
+  const starts = slotStarts(insns);
+  const slots = new Map<number, string>(addressed.map((name) => [starts[labels.get(name) ?? 0] ?? 0, name]));
+  for (const [index, insn] of insns.entries())
+    if (insn.kind === "call" && insn.callee.kind === "local") {
+      const slot = (starts[index] ?? 0) + 1 + insn.callee.target;
+      slots.set(slot, slots.get(slot) ?? `f${slot}`);
+    }
+  if (slots.size === 0) return [];
+  const order = [0, ...[...slots.keys()].sort((a, b) => a - b), starts.at(-1) ?? 0];
+  return order.slice(0, -1).map((startSlot, at) => ({
+    name: startSlot === 0 ? "test" : (slots.get(startSlot) ?? ""),
+    startSlot,
+    slots: (order[at + 1] ?? 0) - startSlot,
+    global: startSlot === 0,
+    parameters: startSlot === 0 ? [{ kind: "ctx" }] : [],
+    returnsScalar: true,
+  }));
 }
 
 /** Instructions that the assembler doesn't write, as an exchange that is patched afterwards. */
@@ -100,9 +128,16 @@ export function imageOf(program: TestProgram): ProgramImage {
   const maps = program.maps ?? testMaps;
   const ordered: { readonly acquire: boolean }[] = [];
   const functions: string[] = [];
+  const kfuncs: string[] = [];
   const plain = program.text
     .split("\n")
     .map((line) => {
+      const kernel = /^(.*?)call kernel (\w+)$/.exec(line.trim());
+      if (kernel !== null) {
+        const name = kernel[2] ?? "";
+        if (!kfuncs.includes(name)) kfuncs.push(name);
+        return `${kernel[1]}call kfunc[${kfuncs.indexOf(name)}, 0]`;
+      }
       const address = /^(.*?)(r\d+) = func\[(\w+)\] ll$/.exec(line.trim());
       if (address !== null) return `${address[1]}${address[2]} = raw[4, 0, ${functions.push(address[3] ?? "")}] ll`;
       const acquire = acquireLine.exec(line.trim());
@@ -149,8 +184,8 @@ export function imageOf(program: TestProgram): ProgramImage {
     license: program.license ?? "GPL",
     code,
     maps: used,
-    kfuncs: [],
-    functions: [],
+    kfuncs,
+    functions: program.withoutBtf === true ? [] : functionsOf(parsed.insns, parsed.labels, functions),
     lines: [],
     gaps: [],
   };
