@@ -90,6 +90,7 @@ const callKinds: Readonly<Record<CallFault["kind"], true>> = {
   readOnlyMap: true,
   noField: true,
   lock: true,
+  section: true,
   callWithLock: true,
   unreleased: true,
   lockHeld: true,

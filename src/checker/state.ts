@@ -77,6 +77,8 @@ export const pointerFlag = {
   packetSlice: 128,
   /** NON_OWN_REF. */
   nonOwning: 256,
+  /** DYNPTR_TYPE_LOCAL or _RINGBUF: memory that a kernel function lent out of a dynptr that isn't the packet's. */
+  lentSlice: 512,
 } as const;
 
 /**
