@@ -77,7 +77,7 @@ function rawBytes(value: MapInput, bytes: number): Uint8Array {
   if (!(value instanceof Uint8Array))
     throw new ValueError(`a value of ${bytes} bytes without a type must be given as bytes`);
   if (value.length !== bytes) throw new ValueError(`${value.length} bytes given for a value of ${bytes}`);
-  return value.slice();
+  return new Uint8Array(value);
 }
 
 function integerBytes(value: MapInput, bytes: number, big = false): Uint8Array {

@@ -171,6 +171,20 @@ describe("a loaded object", () => {
     expect(() => seen.set(key, 1)).toThrow(message);
   });
 
+  test("Node's Buffers are copied like other bytes", () => {
+    const file = Buffer.from(firewall);
+    const object = loadObject(file);
+    const key = Buffer.from([10, 0, 0, 1, 80, 0, 0, 0]);
+    const value = Buffer.alloc(8, 1);
+    object.map("seen").set(key, value);
+    key.fill(0);
+    value.fill(0);
+    expect(object.map("seen").get(Uint8Array.of(10, 0, 0, 1, 80, 0, 0, 0))).toEqual(new Uint8Array(8).fill(1));
+    object.run(Buffer.alloc(60));
+    expect(object.getGlobal("total")).toBe(1n);
+    expect(file.equals(firewall)).toBe(true);
+  });
+
   test("what can't be loaded says why", () => {
     expect(() => loadObject(new Uint8Array(3))).toThrow(ObjectError);
     expect(() => loadObject(firewall.slice(0, 900))).toThrow(ObjectError);

@@ -64,7 +64,7 @@ export class ArrayMap extends MachineMap {
 
   reset(): void {
     this.#values = new Map();
-    if (this.image.data !== null) this.#values.set(0, this.newValue(this.image.data.slice()));
+    if (this.image.data !== null) this.#values.set(0, this.newValue(new Uint8Array(this.image.data)));
   }
 }
 

@@ -61,7 +61,7 @@ export class BloomFilterMap extends MachineMap {
   /** User space asks whether a value may be in the filter by the value itself; there is nothing to give back but the answer. */
   override userLookup(key: Uint8Array): Uint8Array | number {
     const result = this.peek(key);
-    return result === 0 ? key.slice() : result;
+    return result === 0 ? new Uint8Array(key) : result;
   }
 
   override userUpdate(_key: Uint8Array, value: Uint8Array, flags: number): number {

@@ -16,7 +16,7 @@ export class KeyTable<Entry> {
   /** Puts an entry in, at the end of the order when the key is new, else at its place. */
   set(key: Uint8Array, entry: Entry): void {
     const name = nameOf(key);
-    this.#entries.set(name, { key: this.#entries.get(name)?.key ?? key.slice(), entry });
+    this.#entries.set(name, { key: this.#entries.get(name)?.key ?? new Uint8Array(key), entry });
   }
 
   /** Moves an entry to the end of the order. */

@@ -56,7 +56,7 @@ export class LpmTrieMap extends MachineMap {
     if (old === undefined && this.#size >= this.image.maxEntries) return -errno.ENOSPC;
     const memory = this.newValue();
     memory.bytes.set(value.subarray(0, memory.bytes.length));
-    this.#table(bits).set(prefix, { key: key.slice(), value: memory });
+    this.#table(bits).set(prefix, { key: new Uint8Array(key), value: memory });
     if (old === undefined) this.#size += 1;
     this.#ordered = null;
     return 0;
@@ -118,7 +118,7 @@ export class LpmTrieMap extends MachineMap {
 
 /** The leading `bits` of a key's data in whole bytes, the rest of the last byte zero. */
 function prefixOf(key: Uint8Array, bits: number): Uint8Array {
-  const prefix = key.slice(lengthBytes, lengthBytes + Math.ceil(bits / 8));
+  const prefix = new Uint8Array(key.subarray(lengthBytes, lengthBytes + Math.ceil(bits / 8)));
   const rest = bits % 8;
   if (rest !== 0) prefix[prefix.length - 1]! &= 0xff << (8 - rest);
   return prefix;

@@ -32,6 +32,8 @@ export interface MapHost {
  * A lookup's result is the value's own memory, not a copy; the same region as long as the entry lives. After an update that
  * replaces an entry or a deletion, what was looked up before stays readable and writable but belongs to no entry, and may
  * become the memory of the next one: as in the kernel.
+ *
+ * Keys and values given are copied by `new Uint8Array`, never by `slice`: on a Buffer of Node that would be no copy.
  */
 export abstract class MachineMap implements VmMap {
   readonly image: ImageMap;

@@ -22,7 +22,7 @@ export class QueueStackMap extends MachineMap {
       if ((flags & updateFlags.exist) === 0) return -errno.E2BIG;
       this.#dropOldest();
     }
-    this.#values.push(value.slice(0, this.image.valueBytes));
+    this.#values.push(new Uint8Array(value.subarray(0, this.image.valueBytes)));
     return 0;
   }
 

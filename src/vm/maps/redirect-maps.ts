@@ -33,7 +33,7 @@ export abstract class RedirectMap extends MachineMap {
   }
 
   protected put(key: number, value: Uint8Array): void {
-    const bytes = value.slice(0, this.image.valueBytes);
+    const bytes = new Uint8Array(value.subarray(0, this.image.valueBytes));
     this.entries.set(key, new Region("mapValue", `value of map ${this.name}`, bytes, { map: this, readOnly: true }));
   }
 
@@ -90,7 +90,7 @@ export class DeviceMap extends RedirectMap {
     }
     if (program > 0 && this.host.programs.thing(program) === null) return -errno.EINVAL;
     if (this.#byName && !exists && this.entries.size >= this.image.maxEntries) return -errno.E2BIG;
-    const kept = value.slice();
+    const kept = new Uint8Array(value);
     // The kernel gives a program's id back, and 0 for none however that was said.
     if (program <= 0) kept.fill(0, 4);
     this.put(index, kept);
