@@ -23,6 +23,9 @@ export const mostFrames = 8;
 /** The most tail calls in a run. **Source:** Linux include/linux/bpf.h, MAX_TAIL_CALL_CNT. */
 export const mostTailCalls = 33;
 
+/** The place of may_goto's count among a frame's registers in memory, behind the pairs of r0 to r10. */
+export const mayGotoPlace = 22;
+
 /** A program with everything it names, ready in one machine. */
 export interface LoadedProgram extends TailTarget {
   readonly program: Program;
@@ -78,6 +81,11 @@ export class Core implements HelperEnvironment {
   readonly mayGotoLimit: number;
   /** The frames' stacks; the current one is `frames[depth]`. */
   readonly frames: readonly Region[];
+  /** Where compiled functions in several parts keep the registers of each frame: pairs of int32, r0 first, then may_goto's count. */
+  readonly registerFiles: readonly Int32Array[] = Array.from(
+    { length: mostFrames },
+    () => new Int32Array(mayGotoPlace + 1),
+  );
   /** The high half of the first frame's addresses; those of the next are one more each. */
   readonly framesHi: number;
   /** The high half of function addresses. */

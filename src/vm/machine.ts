@@ -6,7 +6,7 @@ import { InternalError } from "../base/assert.ts";
 import type { ImageMap, ProgramImage } from "../bpf/image.ts";
 import type { VerdictName } from "../bpf/verdicts.ts";
 import { verdictByNumber } from "../bpf/verdicts.ts";
-import { CompiledExecutor, canCompile } from "./compile.ts";
+import { CompiledExecutor, canCompile, defaultPiece } from "./compile.ts";
 import type { LoadedProgram, StepObserver } from "./core.ts";
 import { Core } from "./core.ts";
 import type { PathStretch } from "./fault.ts";
@@ -23,6 +23,8 @@ import type { Clock, Redirect } from "./surroundings.ts";
 export interface MachineOptions {
   /** `compiled` makes JavaScript of the program and falls back to the interpreter where making code is forbidden. Default compiled. */
   readonly executor?: "compiled" | "interpreter";
+  /** The most instructions compiled as one JavaScript function, at least 1; a longer function is compiled piecewise. Default 350. */
+  readonly piece?: number;
   /** The most instructions of a run, 1 to 2^31 - 1; more is a fault. Default 50 million. */
   readonly budget?: number;
   /** How often may_goto goes on in one frame before it jumps. Default 8,388,608, the kernel's BPF_MAX_LOOPS. */
@@ -80,8 +82,6 @@ export interface RunResult {
 }
 
 const verdictNames = [0, 1, 2, 3, 4].map(verdictByNumber);
-/** Longer programs are interpreted: the engine wouldn't optimise them, and their source would take hundreds of megabytes. */
-const mostCompiledSlots = 200_000;
 const defaultBudget = 50_000_000;
 const kernelMayGotoLimit = 8 * 1024 * 1024;
 
@@ -116,10 +116,10 @@ export class Machine {
     const context = new Region("context", "the context", new Uint8Array(0));
     this.#contextHi = core.memory.addPermanent(context);
     const maps = new Map<string, VmMap>();
-    const compiled = options.executor !== "interpreter" && canCompile();
+    const piece = options.executor !== "interpreter" && canCompile() ? (options.piece ?? defaultPiece) : null;
     for (const image of list) {
       const own = image.maps.map((map) => mapNamed(map, maps, options));
-      this.#programs.push(load(core, image, own, compiled));
+      this.#programs.push(load(core, image, own, piece));
     }
     this.maps = maps;
   }
@@ -210,7 +210,7 @@ function mapNamed(image: ImageMap, maps: Map<string, VmMap>, { createMap }: Mach
   return map;
 }
 
-function load(core: Core, image: ProgramImage, maps: readonly VmMap[], compiles: boolean): LoadedProgram {
+function load(core: Core, image: ProgramImage, maps: readonly VmMap[], piece: number | null): LoadedProgram {
   const program = prepare(image);
   const own = (): LoadedProgram => loaded;
   const loaded: LoadedProgram = {
@@ -218,7 +218,7 @@ function load(core: Core, image: ProgramImage, maps: readonly VmMap[], compiles:
     program,
     wides: wideAddresses(core, program, maps),
     interpreter: new Interpreter(core, own),
-    compiled: compiles && program.insns.length <= mostCompiledSlots ? new CompiledExecutor(core, own) : null,
+    compiled: piece === null ? null : new CompiledExecutor(core, own, piece),
   };
   return loaded;
 }
