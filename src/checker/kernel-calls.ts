@@ -4,7 +4,7 @@
 
 import type { Program } from "./env.ts";
 import { gplCompatible } from "./helper-licence.ts";
-import { isFunctionAddress, isKernelCall } from "./program.ts";
+import { isFunctionAddress, isKernelCall, opcodes } from "./program.ts";
 import { refuse } from "./verdict.ts";
 import type { Walk } from "./walk.ts";
 
@@ -21,15 +21,28 @@ export function checkKernelCalls(walk: Walk): void {
 }
 
 /**
- * Refuses a walked load of a function's address where the walk never came into the function: the kernel removes the function and then
- * doesn't find it (jit_subprogs, which has nothing to do where only the entry function is left).
+ * Refuses a walked load of a function's address where the walk never came into the function. The kernel removes such a function, and the
+ * address then means what follows what was removed: it must be another function's start (jit_subprogs, which has nothing to do
+ * where only the entry function is left).
  */
 export function checkCallbacksCalled({ program, visits }: Walk): void {
-  if (program.functions.filter(({ start }) => visits[start] !== 0).length <= 1) return;
-  for (let slot = 0; slot < program.slots; slot++) {
-    if (visits[slot] === 0 || !isFunctionAddress(program, slot)) continue;
+  const { slots, opcode, functions } = program;
+  if (functions.filter(({ start }) => visits[start] !== 0).length <= 1) return;
+  const isDead = (slot: number): boolean =>
+    visits[slot] === 0 && !(slot > 0 && opcode[slot - 1] === opcodes.loadWide && visits[slot - 1] !== 0);
+  const starts = new Set(functions.map(({ start }) => start));
+  for (let slot = 0; slot < slots; slot++) {
+    if (isDead(slot) || !isFunctionAddress(program, slot)) continue;
     const start = slot + 1 + (program.imm[slot] as number);
-    if (visits[start] === 0) refuse({ kind: "functionNeverCalled", start }, slot);
+    let target = start;
+    while (target < slots && isDead(target)) {
+      let first = target;
+      while (isDead(first - 1)) first--;
+      let end = target;
+      while (end < slots && isDead(end)) end++;
+      target += end - first;
+    }
+    if (!starts.has(target)) refuse({ kind: "functionNeverCalled", start }, slot);
   }
 }
 
