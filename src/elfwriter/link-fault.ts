@@ -24,7 +24,7 @@ export const linkFaults = {
   "function-type": "the type that .BTF.ext gives function `%` isn't a function's",
   "function-info": "there is no func_info for function `%`, while there is some for the program that calls it",
   "line-info": "there is no line_info for function `%`, while there is some for the program that calls it",
-  "image-size": "the object's programs together have more than 2,000,000 instructions",
+  "image-size": "the object's programs are too many: more than 50,000, or 2,000,000 instructions together",
 } as const;
 
 /** The kind of a fault; `linkFaults` words it. */
@@ -60,13 +60,12 @@ export function shortName(name: string): string {
 }
 
 /** A fault on its way to linkObject, which catches it: it never leaves the linker. */
-export class LinkRefusal extends Error {
+export class LinkRefusal {
   readonly what: LinkFaultKind;
   readonly subject: string;
   readonly slot: number | null;
 
   constructor(what: LinkFaultKind, subject = "", slot: number | null = null) {
-    super(what);
     this.what = what;
     this.subject = subject;
     this.slot = slot;

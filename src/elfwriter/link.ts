@@ -37,6 +37,8 @@ export interface LinkResult {
 
 /** Instructions of all images of an object. */
 const mostSlots = 2_000_000;
+/** A program counts as at least so many: one of a single instruction takes memory too. */
+const programSlots = 40;
 /** Gaps told for one program. */
 const mostGaps = 50;
 const mapSource = 1;
@@ -130,7 +132,7 @@ class Linker {
     const main = this.#units.of(code, fn);
     const placed = new Map([[fn, { unit: main, startSlot: 0 }]]);
     let slots = fn.slots;
-    this.#count(fn.slots);
+    this.#count(Math.max(fn.slots, programSlots));
     const stack = [{ unit: main, next: 0 }];
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const patch = top.unit.patches[top.next++];
