@@ -70,6 +70,14 @@ export type CallFault =
       readonly value: RegValue;
       readonly why: "place" | "uninitialised" | "kind" | "constant" | "notAcquired" | "memory";
     }
+  /** An iterator that isn't one, or is one already. */
+  | {
+      readonly kind: "iterator";
+      readonly name: string;
+      readonly register: number;
+      readonly value: RegValue;
+      readonly why: "place" | "notThere" | "alreadyThere";
+    }
   /** A critical section that is entered twice, or left without having been entered. */
   | { readonly kind: "section"; readonly name: string }
   /** A kernel function that XDP programs don't have. */

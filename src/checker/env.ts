@@ -77,6 +77,11 @@ export interface Env {
   /** Queues a copy of the current state as a branch to `slot`, after which `change` may alter that copy. */
   pushBranch(slot: number, change: (state: VerifierState) => void): void;
   /**
+   * Queues another turn of the loop that the current instruction drives (an iterator's next): a branch to the next slot, altered
+   * by `change`, in which numbers that changed since the turn before and didn't matter there are unknown.
+   */
+  pushTurn(change: (state: VerifierState) => void): void;
+  /**
    * Ends the current function (not the outermost) as a tail call does that succeeds: the caller goes on behind its call with any
    * number in r0 (prepare_func_exit). The state is the caller's afterwards.
    */

@@ -11,6 +11,8 @@ import { refuse } from "./verdict.ts";
 
 const zero = constant(0n);
 const anyValue = scalarValue(unknown);
+/** A timer's callback has nobody to tell anything. */
+const nobody = { resultMin: 0, resultMax: 0, async: true };
 const goOnOrStop = { resultMin: 0, resultMax: 1, async: false };
 
 /** Queues the walk of the function that the helper calls. */
@@ -50,7 +52,7 @@ export function callBack(env: Env, facts: CallFacts): void {
         () => pointer("mapKey", zero, { map }),
         () => pointer("mapValue", zero, { map }),
       ];
-      env.enterCallback({ ...entryOf(facts.callback, values), role: { resultMin: 0, resultMax: 0, async: true } });
+      env.enterCallback({ ...entryOf(facts.callback, values), role: nobody });
     }
   }
 }

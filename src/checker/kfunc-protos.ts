@@ -5,15 +5,27 @@
 
 /**
  * A parameter: the context, a number, a dynptr that is there (`dynptr`) or that is made (`newDynptr`), memory whose size is the
- * next parameter and that may be null (`bufferOrNull`), that size, a constant (`constantSize`).
+ * next parameter and that may be null (`bufferOrNull`), that size, a constant (`constantSize`), an iterator over numbers that is
+ * there (`iterator`) or that is made (`newIterator`).
  */
-export type KfuncParameter = "ctx" | "scalar" | "dynptr" | "newDynptr" | "bufferOrNull" | "constantSize";
+export type KfuncParameter =
+  | "ctx"
+  | "scalar"
+  | "dynptr"
+  | "newDynptr"
+  | "bufferOrNull"
+  | "constantSize"
+  | "iterator"
+  | "newIterator";
 
 /** A kernel function whose calls are modelled. */
 export interface KfuncProto {
   readonly parameters: readonly KfuncParameter[];
-  /** r0: a number, nothing, or a slice of the dynptr that may only be read (`slice`) or also written (`writableSlice`), or null. */
-  readonly result: "scalar" | "nothing" | "slice" | "writableSlice";
+  /**
+   * r0: a number, nothing, or a slice of the dynptr that may only be read (`slice`) or also written (`writableSlice`), or null;
+   * the iterator's next number, or null (`next`).
+   */
+  readonly result: "scalar" | "nothing" | "slice" | "writableSlice" | "next";
   /** The kind of dynptr that is made; null for that of the dynptr that is given (copies). */
   readonly makes?: string;
   /** Pointers to packet data are invalid after the call. */
@@ -36,6 +48,9 @@ export const kfuncProtos: ReadonlyMap<string, KfuncProto> = new Map<string, Kfun
   ["bpf_dynptr_copy", { parameters: ["dynptr", "scalar", "dynptr", "scalar", "scalar"], result: "scalar" }],
   ["bpf_dynptr_memset", { parameters: ["dynptr", "scalar", "scalar", "scalar"], result: "scalar" }],
   ["bpf_xdp_pull_data", { parameters: ["ctx", "scalar"], result: "scalar", changesPacket: true }],
+  ["bpf_iter_num_new", { parameters: ["newIterator", "scalar", "scalar"], result: "scalar" }],
+  ["bpf_iter_num_next", { parameters: ["iterator"], result: "next" }],
+  ["bpf_iter_num_destroy", { parameters: ["iterator"], result: "nothing" }],
   ["bpf_rcu_read_lock", { parameters: [], result: "nothing" }],
   ["bpf_rcu_read_unlock", { parameters: [], result: "nothing" }],
   ["bpf_preempt_disable", { parameters: [], result: "nothing" }],
@@ -44,7 +59,6 @@ export const kfuncProtos: ReadonlyMap<string, KfuncProto> = new Map<string, Kfun
 
 /** Beginnings of names of functions that XDP programs may call, or might where modules bring them: not modelled. */
 const notModelled: readonly string[] = [
-  "bpf_iter_num_",
   "bpf_iter_bits_",
   "bpf_iter_task_",
   "bpf_iter_css_new",

@@ -5,6 +5,7 @@
 import type { ArgKind } from "../bpf/helpers.ts";
 import type { Env } from "./env.ts";
 import { madeDynptr, makeDynptr } from "./helper-dynptrs.ts";
+import { destroyIterator, iteratorAt, makeIterator, nextOfIterator } from "./kfunc-iterators.ts";
 import { type KfuncParameter, type KfuncProto, kfuncProtos, kfuncStanding } from "./kfunc-protos.ts";
 import { checkBuffer, isNull } from "./memory-buffers.ts";
 import { fixedPart, maxVariableOffset } from "./memory-regions.ts";
@@ -34,6 +35,7 @@ interface KfuncFacts {
   readonly name: string;
   readonly proto: KfuncProto;
   dynptr: StackObject | null;
+  iterator: StackObject | null;
   size: number;
 }
 
@@ -43,18 +45,21 @@ export function walkKfuncCall(env: Env): void {
   if (name === undefined) return unsupported("a kernel function without a name");
   const proto = kfuncProtos.get(name);
   if (proto === undefined && kfuncStanding(name) === "notForXdp") refuse({ kind: "kfuncNotForXdp", name });
-  // Of the functions that may be called with a lock held none is modelled.
-  if (env.state.activeLocks > 0 && (proto !== undefined || !lockTolerant.test(name)))
+  if (env.state.activeLocks > 0 && !lockTolerant.test(name))
     refuse({ kind: "callWithLock", helper: name, acquiredAt: heldLock(env)?.slot ?? -1 });
   if (proto === undefined) return unsupported(`the kernel function ${name}`);
-  const facts: KfuncFacts = { name, proto, dynptr: null, size: 0 };
+  const facts: KfuncFacts = { name, proto, dynptr: null, iterator: null, size: 0 };
   proto.parameters.forEach((parameter, index) => {
     checkParameter(env, facts, parameter, index + 1);
   });
   changeSections(env, name);
   const { regs } = currentFrame(env.state);
-  for (let register = 1; register <= 5; register++) regs[register] = unset;
-  regs[0] = resultOf(env, facts);
+  const first = regs[1] ?? unset;
+  const { iterator } = facts;
+  if (name === "bpf_iter_num_destroy" && iterator !== null) destroyIterator(env, name, first, iterator);
+  for (let register = 0; register <= 5; register++) regs[register] = unset;
+  if (proto.result === "next" && iterator !== null) nextOfIterator(env, name, first, iterator);
+  else regs[0] = resultOf(env, facts);
   if (proto.changesPacket === true) clearPacketPointers(env);
 }
 
@@ -68,6 +73,8 @@ const asArgument: Readonly<Record<KfuncParameter, ArgKind>> = {
   newDynptr: "dynptr",
   bufferOrNull: "memoryOrNull",
   constantSize: "constSize",
+  iterator: "dynptr",
+  newIterator: "dynptr",
 };
 
 const movable: ReadonlySet<PointerKind> = new Set(["stack", "packet", "packetMeta", "mapKey", "mapValue", "memory"]);
@@ -100,6 +107,12 @@ function checkParameter(env: Env, facts: KfuncFacts, parameter: KfuncParameter, 
         facts.proto.makes ?? facts.dynptr?.type ?? "local",
         facts.dynptr?.refId ?? 0,
       );
+      return;
+    case "newIterator":
+      makeIterator(env, helper, register, value);
+      return;
+    case "iterator":
+      facts.iterator = iteratorAt(env, helper, register, value);
       return;
     case "bufferOrNull":
       checkOptionalBuffer(env, facts, register, value);
@@ -167,6 +180,7 @@ function changeSections({ state }: Env, name: string): void {
 function resultOf(env: Env, { proto, dynptr, size }: KfuncFacts): RegValue {
   switch (proto.result) {
     case "nothing":
+    case "next":
       return unset;
     case "scalar":
       return anyValue;

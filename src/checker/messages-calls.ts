@@ -121,6 +121,8 @@ export function callWords(fault: CallFault): FaultWords {
       );
     case "dynptr":
       return dynptr(fault);
+    case "iterator":
+      return iterator(fault);
     case "section":
       return {
         message: `calls ${fault.name} where ${fault.name.endsWith("_lock") && !fault.name.endsWith("unlock") ? "the section is entered already" : "no section is to be left"}`,
@@ -281,6 +283,30 @@ function dynptr({ helper, register, value, why }: Fault<"dynptr">): FaultWords {
         message: "bpf_dynptr_from_mem takes memory of map values only",
         known,
         help: "put the bytes into a map's value",
+      };
+  }
+}
+
+function iterator({ name, register, value, why }: Fault<"iterator">): FaultWords {
+  const known = [held(register, value)];
+  switch (why) {
+    case "place":
+      return {
+        message: `${name} wants an iterator in r${register}: 8 bytes of stack at a constant multiple of 8`,
+        known,
+        help: "declare it struct bpf_iter_num and pass its address",
+      };
+    case "notThere":
+      return {
+        message: `r${register} points to no iterator that was made`,
+        known,
+        help: "call bpf_iter_num_new first",
+      };
+    case "alreadyThere":
+      return {
+        message: `r${register} points to an iterator that is still in use`,
+        known,
+        help: "call bpf_iter_num_destroy before making it anew",
       };
   }
 }

@@ -91,6 +91,7 @@ const callKinds: Readonly<Record<CallFault["kind"], true>> = {
   noField: true,
   lock: true,
   section: true,
+  iterator: true,
   callWithLock: true,
   unreleased: true,
   lockHeld: true,

@@ -9,6 +9,7 @@ import { Loops } from "./loops.ts";
 import type { Checkpoint, HistoryEntry, Linked, Path } from "./path.ts";
 import { copyPath, historyFlag } from "./path.ts";
 import { Precision } from "./precision.ts";
+import { previousVisit, widen } from "./prune.ts";
 import { immediate, unknown } from "./scalar.ts";
 import { StackLiveness } from "./stack-liveness.ts";
 import type { Frame, PointerValue, VerifierState } from "./state.ts";
@@ -154,6 +155,15 @@ export class Walk implements Env {
 
   pushBranch(slot: number, change: (state: VerifierState) => void): void {
     change(this.push(slot).state);
+  }
+
+  pushTurn(change: (state: VerifierState) => void): void {
+    // The state saved last is that of this very visit.
+    const { parent } = this.path;
+    const before = parent === null ? null : previousVisit(this, parent, this.slot);
+    const { state } = this.push(this.slot + 1);
+    change(state);
+    if (before !== null) widen(before, state);
   }
 
   enterCallback(entry: CallbackEntry): void {

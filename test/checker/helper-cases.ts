@@ -290,7 +290,33 @@ const rightForKernel: Readonly<Record<KfuncParameter, string>> = {
   newDynptr: "R = r10\nR += -248",
   bufferOrNull: "R = 0",
   constantSize: "R = 8",
+  iterator: "R = r10\nR += -216",
+  newIterator: "R = r10\nR += -248",
 };
+
+const endIterator = (at: number): string => `r1 = r10\nr1 += -${at}\ncall kernel bpf_iter_num_destroy`;
+
+/** What comes before and after a call of a kernel function. */
+function kernelNeeds(name: string, proto: KfuncProto): Needs {
+  switch (name) {
+    case "bpf_rcu_read_unlock":
+    case "bpf_preempt_enable":
+      return { before: `call kernel ${name.replace("unlock", "lock").replace("enable", "disable")}` };
+    case "bpf_rcu_read_lock":
+    case "bpf_preempt_disable":
+      return { after: `call kernel ${name.replace("lock", "unlock").replace("disable", "enable")}` };
+    case "bpf_iter_num_new":
+      return { after: endIterator(248) };
+    case "bpf_iter_num_next":
+    case "bpf_iter_num_destroy":
+      return {
+        before: "r1 = r10\nr1 += -216\nr2 = 0\nr3 = 9\ncall kernel bpf_iter_num_new",
+        after: name === "bpf_iter_num_next" ? endIterator(216) : "",
+      };
+  }
+  if (!proto.parameters.includes("dynptr")) return {};
+  return { before: "r1 = r6\nr2 = 0\nr3 = r10\nr3 += -216\ncall kernel bpf_dynptr_from_xdp" };
+}
 
 /** A program that calls a modelled kernel function with argument `index` (from 0; -1 for none) being `value`. */
 export function kernelCallProgram(name: string, proto: KfuncProto, index: number, varied: ValueCase): string {
@@ -302,15 +328,7 @@ export function kernelCallProgram(name: string, proto: KfuncProto, index: number
     })
     .join("\n");
   const usesFunction = (varied.setup ?? "").includes("func[");
-  const before = proto.parameters.includes("dynptr")
-    ? "r1 = r6\nr2 = 0\nr3 = r10\nr3 += -216\ncall kernel bpf_dynptr_from_xdp"
-    : name === "bpf_rcu_read_unlock" || name === "bpf_preempt_enable"
-      ? `call kernel ${name.replace("unlock", "lock").replace("enable", "disable")}`
-      : "";
-  const after =
-    name === "bpf_rcu_read_lock" || name === "bpf_preempt_disable"
-      ? `call kernel ${name.replace("lock", "unlock").replace("disable", "enable")}`
-      : "";
+  const { before = "", after = "" } = kernelNeeds(name, proto);
   return `r6 = r1
     ${zeroStack}
     ${varied.name.includes("dynptr") ? "" : before}

@@ -85,6 +85,38 @@ const copyDynptr = `r1 = r10
   r2 += -32
   call kernel bpf_dynptr_clone`;
 
+const iterate = (body: string): string => `r1 = r10
+  r1 += -8
+  r2 = 0
+  r3 = 9
+  call kernel bpf_iter_num_new
+  next: r1 = r10
+  r1 += -8
+  call kernel bpf_iter_num_next
+  if r0 == 0 goto done
+  ${body}
+  goto next
+  done: r1 = r10
+  r1 += -8
+  call kernel bpf_iter_num_destroy
+  ${end}`;
+const counting = (body: string, after: string): string =>
+  `r7 = 0\n${iterate(body).replace(end, `r2 = .data[0] ll\n${after}\n${end}`)}`;
+const timerWith = (body: string): string => `${lookup("timers")}
+  if r0 == 0 goto out
+  r6 = r0
+  r1 = r6
+  r1 += 8
+  r2 = map[timers] ll
+  r3 = 0
+  call bpf_timer_init
+  r1 = r6
+  r1 += 8
+  r2 = func[visit] ll
+  call bpf_timer_set_callback
+  ${end}
+  visit: ${body}`;
+
 const changing: Record<string, string> = {};
 for (const helper of ["xdp_adjust_head", "xdp_adjust_tail", "xdp_adjust_meta", "xdp_get_buff_len", "redirect"]) {
   changing[`packet pointers after ${helper}`] = `${packet}
@@ -1287,4 +1319,98 @@ export const effectCases: Readonly<Record<string, string>> = {
     call bpf_xdp_load_bytes
     r0 = 0
     exit`,
+
+  "an iterator": iterate("r0 = *(u32 *)(r0 + 0)"),
+  "an iterator's number as an index": iterate(`r1 = *(u32 *)(r0 + 0)
+    r2 = .data[0] ll
+    r2 += r1
+    r0 = *(u8 *)(r2 + 0)`),
+  "an iterator's number as a checked index": iterate(`r1 = *(u32 *)(r0 + 0)
+    if r1 > 63 goto next
+    r2 = .data[0] ll
+    r2 += r1
+    r0 = *(u8 *)(r2 + 0)`),
+  "an iterator's number written": iterate("*(u32 *)(r0 + 0) = 1"),
+  "beyond an iterator's number": iterate("r0 = *(u64 *)(r0 + 0)"),
+  "an iterator that isn't destroyed": `r1 = r10
+    r1 += -8
+    r2 = 0
+    r3 = 9
+    call kernel bpf_iter_num_new
+    ${end}`,
+  "an iterator left in the middle": iterate("if r0 != 0 goto out"),
+  "an iterator overwritten": iterate("*(u64 *)(r10 - 8) = 0"),
+  "an iterator's bytes": iterate("r0 = *(u64 *)(r10 - 8)"),
+  "an iterator's number after its end": `r1 = r10
+    r1 += -8
+    r2 = 0
+    r3 = 9
+    call kernel bpf_iter_num_new
+    r1 = r10
+    r1 += -8
+    call kernel bpf_iter_num_next
+    r7 = r0
+    r1 = r10
+    r1 += -8
+    call kernel bpf_iter_num_destroy
+    if r7 == 0 goto out
+    r0 = *(u32 *)(r7 + 0)
+    ${end}`,
+  "an iterator made twice": `r1 = r10
+    r1 += -8
+    r2 = 0
+    r3 = 9
+    call kernel bpf_iter_num_new
+    r1 = r10
+    r1 += -8
+    r2 = 0
+    r3 = 9
+    call kernel bpf_iter_num_new
+    ${end}`,
+  "an iterator destroyed twice": iterate("r0 = 0").replace(
+    "out:",
+    "r1 = r10\nr1 += -8\ncall kernel bpf_iter_num_destroy\nout:",
+  ),
+  "a counter in an iterator's loop": counting("r7 += 1", "r0 = 0"),
+  "a counter in an iterator's loop as an index": counting("r7 += 1", "r2 += r7\nr0 = *(u8 *)(r2 + 0)"),
+  "a checked counter in an iterator's loop": counting(
+    "if r7 > 60 goto next\nr7 += 1",
+    "r2 += r7\nr0 = *(u8 *)(r2 + 0)",
+  ),
+  "a counter that is used in an iterator's loop": counting(
+    "r2 = .data[0] ll\nr2 += r7\nr0 = *(u8 *)(r2 + 0)\nr7 += 1",
+    "r0 = 0",
+  ),
+  "a counter that is used, checked, in an iterator's loop": counting(
+    "if r7 > 60 goto next\nr2 = .data[0] ll\nr2 += r7\nr0 = *(u8 *)(r2 + 0)\nr7 += 1",
+    "r0 = 0",
+  ),
+  "an iterator with a lock held": `${findLocked}
+    ${lock("r7")}
+    r1 = r10
+    r1 += -8
+    r2 = 0
+    r3 = 9
+    call kernel bpf_iter_num_new
+    r1 = r10
+    r1 += -8
+    call kernel bpf_iter_num_destroy
+    ${lock("r7", 4, "unlock")}
+    ${end}`,
+  "a timer's callback": timerWith("r0 = 0\nexit"),
+  "a timer's callback that returns something": timerWith("r0 = 1\nexit"),
+  "a timer's callback that uses its value": timerWith("r0 = *(u64 *)(r3 + 0)\n*(u64 *)(r3 + 24) = r0\nr0 = 0\nexit"),
+  "a timer's callback that goes beyond its value": timerWith("r0 = *(u64 *)(r3 + 32)\nr0 = 0\nexit"),
+  "a timer's callback that touches the timer": timerWith("r0 = *(u64 *)(r3 + 8)\nr0 = 0\nexit"),
+  "a timer's callback that looks up its key": timerWith(
+    "call bpf_map_lookup_elem\nif r0 == 0 goto +1\nr0 = *(u64 *)(r0 + 0)\nr0 = 0\nexit",
+  ),
+  "a timer's callback that starts it again": timerWith(
+    "r1 = r3\nr1 += 8\nr2 = 1000\nr3 = 0\ncall bpf_timer_start\nr0 = 0\nexit",
+  ),
+  "a timer's callback that keeps a record": timerWith(`${reserve}\nr0 = 0\nexit`),
+  "a timer's callback without a result": timerWith("exit"),
+  "a timer's callback that sets itself": timerWith(
+    "r1 = r3\nr1 += 8\nr2 = func[visit] ll\ncall bpf_timer_set_callback\nr0 = 0\nexit",
+  ),
 };

@@ -11,7 +11,7 @@ import { effectCases } from "./helper-effects.ts";
 import { askBoth, difference } from "./memory-programs.ts";
 
 const everything = process.env.CHECKER_SWEEP === "1";
-const stride = everything ? 1 : 19;
+const stride = everything ? 1 : 29;
 
 describeWith("helper calls as the kernel judges them", [kernelProblem()], () => {
   const loader = new ImageLoader();
