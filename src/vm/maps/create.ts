@@ -36,14 +36,16 @@ const mostAllocatedBytes = 1 << 22;
 const mostPercpuBytes = 32 << 10;
 const pageBytes = 4096;
 const mostLpmBytes = 256;
+/** What a node of the trie leaves of an allocation. */
+const mostLpmValueBytes = mostAllocatedBytes - mostLpmBytes - 40;
 /** NR_CPUS of common kernels. */
 const mostCpus = 8192;
 
 const allowed: Readonly<Record<MapKind, number>> = {
   hash: flag.noPrealloc | flag.numaNode | flag.zeroSeed | access,
-  percpu_hash: flag.noPrealloc | flag.zeroSeed | access,
-  lru_hash: flag.noCommonLru | flag.numaNode | flag.zeroSeed | access,
-  lru_percpu_hash: flag.noCommonLru | flag.zeroSeed | access,
+  percpu_hash: flag.noPrealloc | flag.numaNode | flag.zeroSeed | access,
+  lru_hash: flag.noPrealloc | flag.noCommonLru | flag.numaNode | flag.zeroSeed | access,
+  lru_percpu_hash: flag.noPrealloc | flag.noCommonLru | flag.numaNode | flag.zeroSeed | access,
   hash_of_maps: flag.noPrealloc | flag.numaNode | flag.zeroSeed | access,
   array: flag.numaNode | flag.mmapable | flag.innerMap | access,
   percpu_array: access,
@@ -78,13 +80,18 @@ function refuse(number: number, reason: string): MapRefusal {
 function refusal(image: ImageMap, kind: MapKind): MapRefusal | null {
   const { keyBytes, valueBytes, maxEntries, flags } = image;
   const row = mapKindInfo(kind);
-  if (maxEntries === 0) return refuse(errno.EINVAL, "max_entries is 0");
+  // The one kind that looks at this first.
+  if (kind === "bloom_filter" && valueBytes > mostAllocatedBytes) return tooBig(image, kind);
   const unknown = flags & ~allowed[kind];
   if (unknown !== 0) return refuse(errno.EINVAL, `flags 0x${(unknown >>> 0).toString(16)} aren't for this type`);
   if ((flags & programAccess) === programAccess)
     return refuse(errno.EINVAL, "BPF_F_RDONLY_PROG and BPF_F_WRONLY_PROG exclude each other");
   if ((flags & userAccess) === userAccess)
     return refuse(errno.EINVAL, "BPF_F_RDONLY and BPF_F_WRONLY exclude each other");
+  if (row.lru && (flags & flag.noPrealloc) !== 0) return refuse(errno.ENOTSUPP, "LRU maps are always preallocated");
+  const manyNodes = row.perCpu || (flags & flag.noCommonLru) !== 0;
+  if (manyNodes && (flags & flag.numaNode) !== 0) return refuse(errno.EINVAL, "per-CPU memory has no node of its own");
+  if (maxEntries === 0) return refuse(errno.EINVAL, "max_entries is 0");
   if ((flags & row.requiredFlags) !== row.requiredFlags) return refuse(errno.EINVAL, "BPF_F_NO_PREALLOC is required");
   const keyFits = { any: keyBytes > 0, u32Index: keyBytes === 4, u32Handle: keyBytes === 4, none: keyBytes === 0 };
   const lpmFits = keyBytes > 4 && keyBytes <= 4 + mostLpmBytes;
@@ -103,7 +110,8 @@ function tooBig({ keyBytes, valueBytes, maxEntries }: ImageMap, kind: MapKind): 
   const reason = `a value has ${valueBytes} bytes`;
   if (row.perCpu && roundUp8(valueBytes) > mostPercpuBytes) return refuse(errno.E2BIG, reason);
   // Arrays may be larger in the kernel, as far as its memory goes; a region of the machine's may not.
-  if (valueBytes >= (kind === "array" ? 1 << 28 : mostAllocatedBytes)) return refuse(errno.E2BIG, reason);
+  if (kind === "lpm_trie" && valueBytes > mostLpmValueBytes) return refuse(errno.EINVAL, reason);
+  if (valueBytes > (kind === "array" ? 1 << 28 : mostAllocatedBytes)) return refuse(errno.E2BIG, reason);
   if (row.key === "any" && keyBytes + valueBytes >= mostAllocatedBytes - 64)
     return refuse(errno.E2BIG, `key and value have ${keyBytes + valueBytes} bytes`);
   if ((kind === "queue" || kind === "stack") && maxEntries >= Math.floor(0xffffffff / valueBytes))
