@@ -41,7 +41,8 @@ function knownOpcodes(): Uint8Array {
       table[insnClass.ldx | memoryModes.memsx | size] = 1;
       table[insnClass.ld | memoryModes.abs | size] = table[insnClass.ld | memoryModes.ind | size] = 1;
     }
-    if (size === 0x00 || size === 0x18) table[insnClass.stx | memoryModes.atomic | size] = 1;
+    // Single bytes and pairs too: for load_acquire and store_release.
+    table[insnClass.stx | memoryModes.atomic | size] = 1;
   }
   table[opcodes.loadWide] = 1;
   return table;

@@ -162,7 +162,6 @@ function stepMayGoto(walk: Walk, slot: number): number {
   reserved("dst", program.dst[slot] as number);
   reserved("imm", program.imm[slot] as number);
   const off = program.off[slot] as number;
-  if (off === 0) refuse({ kind: "encoding", field: "off", value: off });
   const { parent } = walk.path;
   const before = parent === null ? null : previousVisit(walk, parent, slot);
   const later = walk.push(slot + 1);
