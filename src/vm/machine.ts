@@ -2,7 +2,6 @@
 // together: prepares and links the images, chooses the executor, sets up each run. Knows no kinds of maps and no helpers by
 // name: those come in through the options (`standard.ts` has the full set).
 
-import { InternalError } from "../base/assert.ts";
 import type { ImageMap, ProgramImage } from "../bpf/image.ts";
 import type { VerdictName } from "../bpf/verdicts.ts";
 import { verdictByNumber } from "../bpf/verdicts.ts";
@@ -88,7 +87,10 @@ const kernelMayGotoLimit = 8 * 1024 * 1024;
 /** Programs with their maps, ready to run packets. State between runs is that of the maps, the clock and the random numbers. */
 export class Machine {
   readonly clock: Clock;
-  /** The maps by name. Images that use a map of the same name share it. */
+  /**
+   * The maps by name. Images that use the same `ImageMap`, or maps of the same name and description without data of their own,
+   * share one; of several maps of one name the first is here.
+   */
   readonly maps: ReadonlyMap<string, VmMap>;
   readonly #core: Core;
   readonly #packet = new Packet();
@@ -97,11 +99,13 @@ export class Machine {
   readonly #contextHi: number;
   readonly #programs: LoadedProgram[] = [];
 
-  /** Loads the images. Throws InternalError when one uses maps and no `createMap` is given. */
+  /** Loads the images. Throws TypeError when one uses maps and no `createMap` is given, RangeError for a budget out of range. */
   constructor(images: ProgramImage | readonly ProgramImage[], options: MachineOptions = {}) {
     const list = "code" in images ? [images] : images;
     this.clock = { monotonicNs: 0n, bootNs: 0n, taiNs: 0n, ...options.clock };
     this.#budget = options.budget ?? defaultBudget;
+    if (!(this.#budget >= 1 && this.#budget < 2 ** 31))
+      throw new RangeError(`a budget of ${this.#budget} instructions`);
     this.#cpu = options.cpu ?? 0;
     const core = new Core({
       helpers: options.helpers ?? new Map(),
@@ -115,13 +119,13 @@ export class Machine {
     this.#core = core;
     const context = new Region("context", "the context", new Uint8Array(0));
     this.#contextHi = core.memory.addPermanent(context);
-    const maps = new Map<string, VmMap>();
+    const maker = new MapMaker(options.createMap);
     const piece = options.executor !== "interpreter" && canCompile() ? (options.piece ?? defaultPiece) : null;
     for (const image of list) {
-      const own = image.maps.map((map) => mapNamed(map, maps, options));
+      const own = image.maps.map((map) => maker.map(map));
       this.#programs.push(load(core, image, own, piece));
     }
-    this.maps = maps;
+    this.maps = maker.byName;
   }
 
   /** The program called `name`, for an entry of a prog_array; null when there is none. */
@@ -134,7 +138,10 @@ export class Machine {
     this.#core.reseed(seed);
   }
 
-  /** Runs a program on a packet. Throws MachineFault when the program does what it may not. */
+  /**
+   * Runs a program on a packet. Throws MachineFault when the program does what it may not, RangeError for a program that isn't
+   * there or more than 255 bytes of metadata.
+   */
   run(packet: Uint8Array, options: RunOptions = {}): RunResult {
     const core = this.#core;
     const place = this.#packet;
@@ -190,7 +197,7 @@ export class Machine {
     const core = this.#core;
     const loaded =
       options.program === undefined ? this.#programs[0] : this.#programs.find(({ name }) => name === options.program);
-    if (loaded === undefined) throw new InternalError(`no program ${options.program ?? ""} in the machine`);
+    if (loaded === undefined) throw new RangeError(`no program ${options.program ?? "at all"} in the machine`);
     core.observer = options.observe ?? null;
     core.start(loaded, this.#budget, options.path === true);
   }
@@ -201,13 +208,43 @@ function unsigned(hi: number, lo: number): bigint {
   return hi === 0 ? BigInt(lo >>> 0) : (BigInt(hi >>> 0) << 32n) | BigInt(lo >>> 0);
 }
 
-function mapNamed(image: ImageMap, maps: Map<string, VmMap>, { createMap }: MachineOptions): VmMap {
-  const known = maps.get(image.name);
-  if (known !== undefined) return known;
-  if (createMap === undefined) throw new InternalError(`nothing makes map ${image.name}`);
-  const map = createMap(image);
-  maps.set(image.name, map);
-  return map;
+/** Makes each map once. */
+class MapMaker {
+  readonly byName = new Map<string, VmMap>();
+  readonly #made = new Map<ImageMap, VmMap>();
+  readonly #create: MachineOptions["createMap"];
+
+  constructor(create: MachineOptions["createMap"]) {
+    this.#create = create;
+  }
+
+  map(image: ImageMap): VmMap {
+    const known = this.#made.get(image) ?? this.#shared(image);
+    if (known !== undefined) return known;
+    if (this.#create === undefined) throw new TypeError(`map ${image.name}: the machine has no way to make maps`);
+    const map = this.#create(image);
+    this.#made.set(image, map);
+    if (!this.byName.has(image.name)) this.byName.set(image.name, map);
+    return map;
+  }
+
+  #shared(image: ImageMap): VmMap | undefined {
+    if (image.data !== null) return undefined;
+    for (const [other, map] of this.#made) if (other.name === image.name && sameDescription(other, image)) return map;
+    return undefined;
+  }
+}
+
+function sameDescription(a: ImageMap, b: ImageMap): boolean {
+  const { type, keyBytes, valueBytes, maxEntries, flags } = a;
+  return (
+    a.data === null &&
+    type === b.type &&
+    keyBytes === b.keyBytes &&
+    valueBytes === b.valueBytes &&
+    maxEntries === b.maxEntries &&
+    flags === b.flags
+  );
 }
 
 function load(core: Core, image: ProgramImage, maps: readonly VmMap[], piece: number | null): LoadedProgram {

@@ -29,6 +29,7 @@ export class Packet implements ContextValues {
   /** Puts a packet behind the headroom, with `meta` (0 to 255 bytes) before it; the rest of the buffer is zero. */
   place(bytes: Uint8Array, meta: Uint8Array | null = null): void {
     const { packet } = this;
+    if (meta !== null && meta.length >= headroomBytes) throw new RangeError(`${meta.length} bytes of metadata`);
     const end = headroomBytes + bytes.length;
     let buffer = packet.bytes;
     if (buffer.length < end) buffer = new Uint8Array(end + bufferBytes);

@@ -1,6 +1,6 @@
 // Calls, tail calls, loops, budgets, illegal code, paths and observers, in both executors. Expectations are written out.
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { HelperFunction, HelperTable, TailTarget } from "../../src/vm/helper-call.ts";
 import { argMap, argReadable, argU32, argU64, giveAddress, giveNumber, giveU64 } from "../../src/vm/helper-call.ts";
 import type { MachineOptions } from "../../src/vm/machine.ts";
@@ -425,4 +425,57 @@ test("the source of a compiled program holds nothing of the image's texts", () =
   const hostile = '"+process.exit()+"`';
   const image = { ...assembled("r0 = 1\nexit", hostile), section: hostile, license: hostile };
   expect(runBytecode(image, nothing)).toBe(1n);
+});
+
+test("what a caller gets wrong is said", () => {
+  const image = assembled("r0 = 1\nexit");
+  expect(() => new Machine(image, { budget: 0 })).toThrow(RangeError);
+  expect(() => new Machine(image, { budget: 2 ** 31 })).toThrow(RangeError);
+  expect(() => new Machine({ ...image, maps: [oneValueMap(4)] })).toThrow(
+    "map values: the machine has no way to make maps",
+  );
+  expect(() => new Machine([]).run(nothing)).toThrow("no program at all");
+  expect(() => new Machine(image).run(nothing, { meta: new Uint8Array(256) })).toThrow("256 bytes of metadata");
+});
+
+test("which maps images share", () => {
+  const made: OneValue[] = [];
+  const createMap = (map: Parameters<NonNullable<MachineOptions["createMap"]>>[0]): OneValue => {
+    const one = new OneValue(map);
+    made.push(one);
+    return one;
+  };
+  const using = (...maps: ReturnType<typeof oneValueMap>[]) => ({ ...assembled("r0 = 1\nexit"), maps });
+  const data = { ...oneValueMap(4, ".rodata"), data: nothing };
+  const machine = new Machine(
+    [
+      using(oneValueMap(4, "a"), data),
+      using(oneValueMap(4, "a"), data),
+      using(oneValueMap(8, "a"), { ...oneValueMap(4, ".rodata"), data: nothing }),
+    ],
+    { createMap },
+  );
+  expect(made.map(({ name, value }) => `${name} ${value.bytes.length}`)).toEqual([
+    "a 4",
+    ".rodata 4",
+    "a 8",
+    ".rodata 4",
+  ]);
+  expect(machine.maps.get("a")).toBe(made[0]);
+});
+
+test("where code can't be made from text, programs are interpreted", async () => {
+  vi.resetModules();
+  vi.stubGlobal("Function", () => {
+    throw new EvalError("refused by the page's policy");
+  });
+  try {
+    const fresh = await import("../../src/vm/machine.ts");
+    const { canCompile } = await import("../../src/vm/compile.ts");
+    expect(canCompile()).toBe(false);
+    expect(fresh.runBytecode(assembled("r0 = 7\nexit"), nothing, { executor: "compiled" })).toBe(7n);
+  } finally {
+    vi.unstubAllGlobals();
+    vi.resetModules();
+  }
 });

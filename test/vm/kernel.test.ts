@@ -22,7 +22,7 @@ import { OneValue, oneValueMap } from "./support.ts";
 
 const inputsEach = 10;
 const { FC_RUNS, FC_SEED } = process.env;
-const comparisons = FC_RUNS === undefined ? 3000 : Number(FC_RUNS);
+const comparisons = FC_RUNS === undefined ? 2000 : Number(FC_RUNS);
 const firstSeed = FC_SEED === undefined ? 1 : Number(FC_SEED);
 
 /** What a run leaves behind, as text: equal texts are equal runs. */
