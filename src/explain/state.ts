@@ -100,4 +100,12 @@ export const stateExplanations: readonly Explanation[] = [
     'redirect dev "a device with a long name"\n',
     'redirect dev "eth1"\n',
   ),
+  errorEntry(
+    "X0511",
+    "cannot-push",
+    "a header can't be pushed or popped",
+    "`push` and `pop` work right behind the header that begins the packet, with headers of one size that tell what follows them.",
+    "push tcp 80\n",
+    "push vlan 80\n",
+  ),
 ];

@@ -15,22 +15,6 @@ export const unsupportedExplanations: readonly Explanation[] = [
     "set flooders : ipv4[65536]\nif tcp.syn and ip.saddr in flooders then drop\n",
   ),
   errorEntry(
-    "X0902",
-    "no-file-sets",
-    "constant sets from files are not supported yet",
-    `A set of constants is written out in the rules, or is a map that is filled while the program runs. ${LATER}`,
-    'const set feed : ipv4 from "feed.txt"\nif ip.saddr in feed then drop\n',
-    "set feed : ipv4[100000]\nif ip.saddr in feed then drop\n",
-  ),
-  errorEntry(
-    "X0903",
-    "no-big-sets",
-    "constant sets of over 4,096 elements are not supported yet",
-    `Sets in the rules become instructions. A larger one belongs into a map that is filled while the program runs. ${LATER}`,
-    null,
-    null,
-  ),
-  errorEntry(
     "X0904",
     "no-such-map-kind",
     "maps of this kind are not supported yet",
@@ -81,10 +65,10 @@ export const unsupportedExplanations: readonly Explanation[] = [
   errorEntry(
     "X0912",
     "no-head-change",
-    "`push`, `pop`, `encap`, `decap` and `trim` are not supported yet",
+    "`encap` and `decap` are not supported yet",
     LATER,
-    "if vlan then { pop vlan pass }\n",
-    "if vlan then pass\n",
+    "if ip then { decap pass }\n",
+    "if ip then pass\n",
   ),
   errorEntry(
     "X0913",

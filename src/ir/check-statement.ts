@@ -8,6 +8,7 @@ import { checkFlood, checkLog, checkRedirect, mayRedirect } from "./check-action
 import { checkAssign, checkSwap } from "./check-assign.ts";
 import { bindCall } from "./check-call.ts";
 import { checkCondition } from "./check-condition.ts";
+import { checkPop, checkPush, checkTrim } from "./check-rewrite.ts";
 import { checkConstant, checkValue, checkValueAs, errorValue, typed } from "./check-value.ts";
 import { checkPatterns } from "./constant-set.ts";
 import type { Context } from "./context.ts";
@@ -167,10 +168,13 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
     case "sample":
       return fault(messages.notSupportedYet(span, "emit"));
     case "push":
+      return checkPush(ctx, scope, statement);
     case "pop":
+      return checkPop(ctx, statement);
+    case "trim":
+      return checkTrim(ctx, scope, statement);
     case "encap":
     case "decap":
-    case "trim":
       return fault(messages.notSupportedYet(span, "headChange"));
   }
 }

@@ -204,9 +204,12 @@ export type HCond =
 /** Comparison operators. */
 export type CompareOp = "==" | "!=" | "<" | "<=" | ">" | ">=";
 
-/** A constant set: for scalars inclusive ranges of numbers, ascending, disjoint and not adjacent; for aggregates the tuples. */
+/**
+ * A constant set: for scalars inclusive ranges of numbers, ascending, disjoint and not adjacent, and where they are few, the elements as
+ * they were written; for aggregates the tuples, each once.
+ */
 export type ConstantSet =
-  | { readonly kind: "ranges"; readonly ranges: readonly NumberRange[]; readonly written: readonly SetElement[] }
+  | { readonly kind: "ranges"; readonly ranges: readonly NumberRange[]; readonly written: readonly SetElement[] | null }
   | { readonly kind: "tuples"; readonly tuples: readonly (readonly bigint[])[] };
 
 /** An inclusive range. */
@@ -276,6 +279,21 @@ export type HStmt =
       readonly b: Field;
       readonly span: Span;
     }
+  /** A new header right behind `parent`, which begins the packet; `value` is field `field`'s, all others are as declared. */
+  | {
+      readonly kind: "push";
+      readonly instance: Instance;
+      readonly parent: Instance;
+      /** What the parent's selector says from then on; what it said before is the new header's. */
+      readonly announces: bigint;
+      readonly field: Field;
+      readonly value: HExpr;
+      readonly span: Span;
+    }
+  /** Takes the header out that follows `parent`, which begins the packet. */
+  | { readonly kind: "pop"; readonly instance: Instance; readonly parent: Instance; readonly span: Span }
+  /** Keeps the packet's first bytes. */
+  | { readonly kind: "trim"; readonly bytes: HExpr; readonly span: Span }
   | { readonly kind: "store"; readonly place: Place; readonly value: HExpr; readonly span: Span }
   /** `place += value`, atomic unless the place is this CPU's own; a subtraction adds the negative. */
   | { readonly kind: "add"; readonly place: Place; readonly value: HExpr; readonly span: Span }
@@ -309,6 +327,11 @@ export type HStmt =
       readonly orElse: VerdictName | null;
       readonly span: Span;
     };
+
+/** Whether a statement moves the packet's head or end, so that whatever was known of it is to be found again. */
+export function movesPacket(statement: HStmt): boolean {
+  return statement.kind === "push" || statement.kind === "pop" || statement.kind === "trim";
+}
 
 /** One program, typed. */
 export interface HProgram {

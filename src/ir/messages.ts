@@ -239,13 +239,6 @@ export function hostBits(span: Span, written: string, masked: string): Diagnosti
   });
 }
 
-export function duplicateElement(span: Span, first: Span): Diagnostic {
-  return warningAt(span, "X0702", "this is in the set already", {
-    label: "adds nothing",
-    secondary: [{ span: first, text: "covered here" }],
-  });
-}
-
 // ------------------------------------------------------------------------------------------------------------- presence
 
 export function mayBeAbsent(span: Span, name: string): Diagnostic {
@@ -297,6 +290,11 @@ export function badDevice(span: Span, message: string): Diagnostic {
   return errorAt(span, "X0510", message, {
     help: "write `redirect dev INDEX`, with a `config` value of your own for the index",
   });
+}
+
+export function cantPush(span: Span, header: string, done: "pushed" | "popped", why: string): Diagnostic {
+  const help = "headers of one size right behind the one that begins the packet can, such as `vlan`";
+  return errorAt(span, "X0511", `\`${header}\` can't be ${done}: ${why}`, { help });
 }
 
 export function badFormat(span: Span, message: string, help?: string): Diagnostic {
@@ -355,15 +353,13 @@ export function needsKernel(
 /** Language that is defined but not built yet: each feature has a code of its own in X09xx. */
 export const UNSUPPORTED = {
   exceeds: ["X0901", "limiters (`limiter`, `exceeds`) are"],
-  fileSet: ["X0902", "constant sets from files are"],
-  bigSet: ["X0903", "constant sets of over 4,096 elements are"],
   mapKind: ["X0904", "maps of this kind are"],
   redirectDevice: ["X0907", "tests that expect `redirect dev` are"],
   flood: ["X0908", "tests that expect `flood` are"],
   forward: ["X0909", "tests that expect `forward` are"],
   tail: ["X0910", "`tail` is"],
   emit: ["X0911", "`emit` and `sample` are"],
-  headChange: ["X0912", "`push`, `pop`, `encap`, `decap` and `trim` are"],
+  headChange: ["X0912", "`encap` and `decap` are"],
   tunnel: ["X0913", "`inner` headers behind tunnels are"],
   prefixType: ["X0914", "prefixes as keys and values are"],
   wideArithmetic: ["X0916", "arithmetic on IPv6 addresses is"],

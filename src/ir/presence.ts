@@ -4,7 +4,7 @@
 
 import type { Context } from "./context.ts";
 import { type HeaderGraph, parentsOf, steers, visitValue } from "./header-graph.ts";
-import { type HCond, type HExpr, type HProgram, type HStmt, type Instance, instanceName } from "./hir.ts";
+import { type HCond, type HExpr, type HProgram, type HStmt, type Instance, instanceName, movesPacket } from "./hir.ts";
 import * as messages from "./messages.ts";
 
 /** What is known at a point: which headers are there and which aren't. */
@@ -18,8 +18,8 @@ interface Facts {
  * isn't Ethernet at all, and the lowering ends the program with its default where one turns up.
  */
 export function checkPresence(ctx: Context, program: HProgram, graph: HeaderGraph): void {
-  const start = graph.instances.filter((i) => i.header.edges.length === 0);
-  new Presence(ctx, graph).statements(program.body, { present: new Set(start), absent: new Set() });
+  const presence = new Presence(ctx, graph);
+  presence.statements(program.body, presence.start);
 }
 
 class Presence {
@@ -27,10 +27,13 @@ class Presence {
   readonly #graph: HeaderGraph;
   /** Places told already: inlined code comes by more than once. */
   readonly #told = new Set<string>();
+  /** What is known of a packet that nobody has looked at. */
+  readonly start: Facts;
 
   constructor(ctx: Context, graph: HeaderGraph) {
     this.#ctx = ctx;
     this.#graph = graph;
+    this.start = { present: new Set(graph.instances.filter((i) => i.header.edges.length === 0)), absent: new Set() };
   }
 
   /** The facts behind a list of statements; null when no packet gets there. */
@@ -75,6 +78,16 @@ class Presence {
         const a = steers(statement.a) ? this.#without(statement.instanceA, facts) : facts;
         return steers(statement.b) ? this.#without(statement.instanceB, a) : a;
       }
+      case "push":
+        this.#need(statement.value, facts);
+        this.#needInstance(statement.parent, facts, statement.span);
+        return this.start;
+      case "pop":
+        this.#needInstance(statement.instance, facts, statement.span);
+        return this.start;
+      case "trim":
+        this.#need(statement.bytes, facts);
+        return this.start;
       case "store":
       case "add":
         this.#need(statement.value, facts);
@@ -215,7 +228,7 @@ class Presence {
 
   /** What is known at each turn of a loop: nothing its body may change. */
   #withoutChanged(body: readonly HStmt[], facts: Facts): Facts {
-    let result = facts;
+    let result = movesPacketWithin(body) ? this.start : facts;
     for (const instance of changedInstances(body)) result = this.#without(instance, result);
     return result;
   }
@@ -255,6 +268,18 @@ export function changedInstances(statements: readonly HStmt[]): Set<Instance> {
     }
   }
   return changed;
+}
+
+/** Whether any of the statements, at any depth, moves the packet's head or end. */
+export function movesPacketWithin(statements: readonly HStmt[]): boolean {
+  const open: (readonly HStmt[])[] = [statements];
+  for (let list = open.pop(); list !== undefined; list = open.pop()) {
+    for (const statement of list) {
+      if (movesPacket(statement)) return true;
+      open.push(...bodiesOf(statement));
+    }
+  }
+  return false;
 }
 
 /** The lists of statements inside a statement. */

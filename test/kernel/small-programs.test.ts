@@ -15,6 +15,7 @@ import { openXdpSocket, type XdpSocket } from "../support/sockets.ts";
 import { actionPrograms } from "./programs/actions.ts";
 import { fromLittleEndian, type SmallProgram, State, trimmed } from "./programs/case.ts";
 import { fieldPrograms } from "./programs/fields.ts";
+import { headPrograms } from "./programs/heads.ts";
 import { presencePrograms } from "./programs/presence.ts";
 import { refusedPrograms } from "./programs/refused.ts";
 import { reviewedPrograms } from "./programs/reviewed.ts";
@@ -30,6 +31,7 @@ const programs: readonly SmallProgram[] = [
   ...statePrograms,
   ...actionPrograms,
   ...rewritePrograms,
+  ...headPrograms,
   ...structurePrograms,
   ...reviewedPrograms,
 ];

@@ -33,9 +33,9 @@ export class Lowering {
   readonly program: HProgram;
   readonly plan: ParsePlan;
   readonly data: DataPool;
-  /** The packet's first byte and end, read once at the start. */
-  readonly packet: ValueId;
-  readonly packetEnd: ValueId;
+  /** The packet's first byte and end, read at the start and where the packet may have been moved. */
+  packet: ValueId;
+  packetEnd: ValueId;
   env: Env = new Map();
   /** Headers that stay proven though what follows them is read anew: their place can't have changed. */
   pinned: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }> = new Map();
@@ -52,6 +52,14 @@ export class Lowering {
     this.data = data;
     this.packet = builder.ctxLoad("data");
     this.packetEnd = builder.ctxLoad("data_end");
+  }
+
+  /** Reads anew where the packet begins and ends: nothing found before is where it was. */
+  lookAgain(): void {
+    this.packet = this.builder.ctxLoad("data");
+    this.packetEnd = this.builder.ctxLoad("data_end");
+    this.env = new Map();
+    this.pinned = new Map();
   }
 
   /** A new block without parameters. */

@@ -182,6 +182,17 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
         case "redirectDevice":
           value(s.ifindex);
           break;
+        case "push":
+          visitor.instance(s.parent);
+          value(s.value);
+          break;
+        case "pop":
+          visitor.instance(s.parent);
+          visitor.instance(s.instance);
+          break;
+        case "trim":
+          value(s.bytes);
+          break;
         case "for":
         case "flood":
         case "verdict":

@@ -5,9 +5,11 @@ import { assertNever, must } from "../../base/assert.ts";
 import type { HExpr, HStmt, Instance } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
 import { parseFormat } from "../log-format.ts";
-import { bodiesOf, changedInstances } from "../presence.ts";
-import { lowerCondition, lowerInSet } from "./condition.ts";
+import { bodiesOf, changedInstances, movesPacketWithin } from "../presence.ts";
+import { lowerCondition } from "./condition.ts";
+import { lowerInSet } from "./constant-set.ts";
 import { lowerNumber, lowerValue, placeAddress, settled } from "./evaluate.ts";
+import { popHeader, pushHeader, trim } from "./head.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
 import { readStages } from "./read-packet.ts";
@@ -101,6 +103,15 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
     case "verdict":
       returnVerdict(l, statement.verdict);
       return false;
+    case "push":
+      pushHeader(l, statement);
+      return true;
+    case "pop":
+      popHeader(l, statement);
+      return true;
+    case "trim":
+      trim(l, statement);
+      return true;
     case "redirectDevice":
       redirectDevice(l, statement);
       return false;
@@ -125,22 +136,32 @@ interface Branch {
 function branches(l: Lowering, later: number, list: readonly Branch[]): boolean {
   const first = must(list[0], "a branch").env;
   let kept: Env = new Map([...first].filter(([stage, found]) => list.every((b) => b.env.get(stage) === found)));
-  const { pinned } = l;
+  const { pinned, packet, packetEnd } = l;
+  let moved = false;
   let join: BlockId | null = null;
   const ends: { readonly env: Env; readonly pinned: Found }[] = [];
   for (const branch of list) {
     l.goOn(branch.block);
     l.env = branch.env;
     l.pinned = pinned;
+    l.packet = packet;
+    l.packetEnd = packetEnd;
     if (!lowerStatements(l, branch.body, later)) continue;
     // What a branch read is forgotten; what it made stale is forgotten too.
     kept = new Map([...kept].filter(([stage, result]) => l.env.get(stage) === result));
     ends.push({ env: l.env, pinned: l.pinned });
+    moved ||= l.packet !== packet;
     join ??= l.block();
     l.builder.jump(join);
   }
   if (join === null) return false;
   l.goOn(join);
+  if (moved) {
+    l.lookAgain();
+    return true;
+  }
+  l.packet = packet;
+  l.packetEnd = packetEnd;
   l.env = kept;
   // Where a branch changed what steers the reading, what all found in the same place stays found all the same.
   l.pinned = ends.every((e) => e.pinned === pinned) ? pinned : ends.map(allFound).reduce(commonEntries);
@@ -186,6 +207,9 @@ function stagesOfAll(l: Lowering, statements: readonly HStmt[]): number {
   return statements.reduce((mask, statement) => mask | l.plan.stagesOf(statement), 0);
 }
 
+/** An arm of more single values is looked up as a set. */
+const MOST_CASES = 256;
+
 function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: number): boolean {
   const { arms } = statement;
   const subject = settled(l, statement.subject);
@@ -193,7 +217,9 @@ function lowerSwitch(l: Lowering, statement: HStmt & { kind: "switch" }, later: 
   const otherwise = l.block();
   const blockOf = (i: number): BlockId => must(list[i], "an arm").block;
   const sets = arms.map((arm) => arm.set);
-  const singles = sets.every((set) => set.kind === "ranges" && set.ranges.every((r) => r.from === r.to));
+  const singles = sets.every(
+    (set) => set.kind === "ranges" && set.ranges.length <= MOST_CASES && set.ranges.every((r) => r.from === r.to),
+  );
   if (singles && !isPieces(subject.type) && arms.length > 0) {
     const number = lowerNumber(l, subject);
     const seen = new Set<bigint>();
@@ -236,7 +262,7 @@ function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number
   const { builder } = l;
   const { from, to, local, body } = statement;
   // What the turns read is read once before them.
-  if (from < to) readStages(l, l.plan.stagesOf(statement));
+  if (from < to && !movesPacketWithin(body)) readStages(l, l.plan.stagesOf(statement));
   if (unrolledSize(statement) <= MOST_UNROLLED) {
     for (let i = from; i <= to; i++) {
       l.locals.set(local, { kind: "number", id: l.i32(i) });
@@ -246,10 +272,12 @@ function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number
   }
   // What the body changes isn't known at the top of a later turn.
   for (const instance of changedInstances(body)) forget(l, instance);
-  const { env, pinned } = l;
+  const moves = movesPacketWithin(body);
   const head = builder.newBlock(["i32"]);
   builder.jump(head.id, [l.i32(from)]);
   l.goOn(head.id);
+  if (moves) l.lookAgain();
+  const { env, pinned } = l;
   const turn = must(head.params[0], "the turn");
   l.locals.set(local, { kind: "number", id: turn });
   const goesOn = lowerStatements(l, body, later);
@@ -261,6 +289,7 @@ function lowerFor(l: Lowering, statement: HStmt & { kind: "for" }, later: number
   l.goOn(out);
   l.env = env;
   l.pinned = pinned;
+  if (moves) l.lookAgain();
   return true;
 }
 

@@ -51,7 +51,8 @@ export function setField(l: Lowering, statement: HStmt & { kind: "setField" }): 
   if (steers(field)) forget(l, instance);
 }
 
-function storeNumber(l: Lowering, pointer: ValueId, field: Field, number: ValueId): void {
+/** Writes a field whose value is a number; bits of its bytes that belong to others stay. */
+export function storeNumber(l: Lowering, pointer: ValueId, field: Field, number: ValueId): void {
   const { builder } = l;
   const { width, start, shift } = coverField(field);
   const type = width === 8 ? "i64" : "i32";

@@ -52,7 +52,7 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     source: "«ringbuf events[256K]»\nif tcp then drop\n",
     says: /not supported yet/,
   },
-  { name: "encapsulation isn't built yet", source: "«pop vlan»\npass\n", says: /not supported yet/ },
+  { name: "encapsulation isn't built yet", source: "«decap»\npass\n", says: /not supported yet/ },
   {
     name: "fields under a CRC aren't written",
     source: "if sctp then { «sctp.dport = 9» }\n",

@@ -1,0 +1,101 @@
+// Changes of the packet's head and end: headers put in and taken out right behind the one that begins the packet, and cutting. What
+// begins the packet moves along. After any of them everything is read again. The kernel may refuse (no room, too short): then the
+// program ends with XDP_ABORTED.
+// Source: Linux net/core/filter.c, bpf_xdp_adjust_head and bpf_xdp_adjust_tail.
+
+import { must } from "../../base/assert.ts";
+import type { Field, HExpr, HStmt, Instance } from "../hir.ts";
+import type { ValueId } from "../ir.ts";
+import { composeHeader } from "./compose.ts";
+import { fieldNumber, loadPieces, lowerNumber, pointerTo } from "./evaluate.ts";
+import type { Lowering } from "./lowering.ts";
+import { returnVerdict } from "./redirect.ts";
+import { type Piece, pieceSizes } from "./value.ts";
+import { storeNumber } from "./write-field.ts";
+
+/** Puts a header in behind the one that begins the packet. */
+export function pushHeader(l: Lowering, statement: HStmt & { kind: "push" }): void {
+  const { instance, parent, announces, field, value } = statement;
+  const { header } = instance;
+  const number = lowerNumber(l, value);
+  const front = pointerTo(l, parent);
+  const bytes = loadFront(l, parent, front);
+  const follows = fieldNumber(l, front, selectorOf(parent));
+  moveHead(l, -header.fixedBytes, parent.header.fixedBytes + header.fixedBytes);
+  storeFront(l, bytes);
+  const values = new Map<Field, HExpr | ValueId>([
+    [field, number],
+    [selectorOf(instance), follows],
+  ]);
+  storeNumber(l, l.packet, selectorOf(parent), l.builder.constant("i32", announces));
+  composeHeader(l, header, l.builder.offset(l.packet, parent.header.fixedBytes), values);
+}
+
+/** Takes the header out that follows the one that begins the packet. */
+export function popHeader(l: Lowering, statement: HStmt & { kind: "pop" }): void {
+  const { instance, parent } = statement;
+  const front = pointerTo(l, parent);
+  const bytes = loadFront(l, parent, front);
+  const follows = fieldNumber(l, pointerTo(l, instance), selectorOf(instance));
+  moveHead(l, instance.header.fixedBytes, parent.header.fixedBytes);
+  storeFront(l, bytes);
+  storeNumber(l, l.packet, selectorOf(parent), follows);
+}
+
+/** Cuts what lies behind so many bytes of the packet; a packet that isn't longer stays as it is. */
+export function trim(l: Lowering, statement: HStmt & { kind: "trim" }): void {
+  const { builder } = l;
+  const kept = l.resize(lowerNumber(l, statement.bytes), "i64");
+  const length = l.resize(
+    lowerNumber(l, { kind: "meta", name: "len", type: { kind: "int", bits: 32 }, span: statement.span }),
+    "i64",
+  );
+  const [longer, cut, behind] = [l.block(), l.block(), l.block()];
+  builder.branch("ugt", "i64", length, kept, { target: longer, args: [] }, { target: behind, args: [] });
+  l.goOn(longer);
+  const status = builder.call("xdp_adjust_tail", [builder.context, builder.binary("sub", "i64", kept, length)]);
+  orAborted(l, status, cut);
+  builder.jump(behind);
+  l.goOn(behind);
+  l.lookAgain();
+}
+
+/** The field of a header that tells what follows it. */
+function selectorOf(instance: Instance): Field {
+  return must(instance.header.next?.fields[0], "a selector");
+}
+
+/** The bytes of what begins the packet. */
+function loadFront(l: Lowering, parent: Instance, pointer: ValueId): Piece[] {
+  return loadPieces(l, "packet", pointer, 0, pieceSizes(parent.header.fixedBytes, 8));
+}
+
+function storeFront(l: Lowering, pieces: readonly Piece[]): void {
+  let at = 0;
+  for (const { bytes, value } of pieces) {
+    l.builder.store("packet", bytes, l.packet, at, value);
+    at += bytes;
+  }
+}
+
+/** Moves the packet's first byte by `delta` and goes on where `needed` bytes can be written from there. */
+function moveHead(l: Lowering, delta: number, needed: number): void {
+  const { builder } = l;
+  const [moved, roomy, short] = [l.block(), l.block(), l.block()];
+  orAborted(l, builder.call("xdp_adjust_head", [builder.context, builder.constant("i64", delta)]), moved);
+  l.lookAgain();
+  builder.packetGuard(l.packet, l.packetEnd, needed, { target: roomy, args: [] }, { target: short, args: [] });
+  l.goOn(short);
+  returnVerdict(l, "aborted");
+  l.goOn(roomy);
+}
+
+/** Goes on in `next` where a helper succeeded, else ends the program. */
+function orAborted(l: Lowering, status: ValueId, next: number): void {
+  const failed = l.block();
+  const none = l.builder.constant("i64", 0);
+  l.builder.branch("eq", "i64", status, none, { target: next, args: [] }, { target: failed, args: [] });
+  l.goOn(failed);
+  returnVerdict(l, "aborted");
+  l.goOn(next);
+}
