@@ -348,7 +348,7 @@ function parseDefines(defines: ReadonlyMap<string, string>, diagnostics: Diagnos
 /** The statements of the option `setUp`; faults in them are the user's. */
 function checkSetUp(ctx: Context, written: readonly string[]): readonly HFill[] {
   return written.flatMap((text) => {
-    const { file, diagnostics: faults } = parse(new SourceFile("<set-up>", `test "" { ${text}\n}`));
+    const { file, diagnostics: faults } = parse(new SourceFile("<--map>", `test "" {\n${text}\n}`));
     for (const fault of faults) ctx.diagnostics.add(fault);
     const [decl] = file.items;
     return faults.length > 0 || decl?.kind !== "testDecl" ? [] : checkFills(ctx, decl.steps);

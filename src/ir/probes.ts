@@ -24,7 +24,7 @@ export interface ProbedStmt {
   readonly statement: HStmt;
   readonly span: Span;
   readonly reached: GlobalSymbol;
-  /** What an `if`, an `if let` or a `switch` asks. */
+  /** What an `if`, an `if let` or a `switch` asks, or a `let` binds. */
   readonly asks: HCond | HExpr | null;
   /** The branches: `then` and `else` of an `if`, the arms and `else` of a `switch`, a loop's body; in this order. */
   readonly branches: readonly {
@@ -118,7 +118,10 @@ class Prober {
         return { list: { ...statement, body: made.list }, probed: { statement, span, reached, asks: null, branches } };
       }
       default:
-        return { list: statement, probed: { statement, span, reached, asks: null, branches: [] } };
+        return {
+          list: statement,
+          probed: { statement, span, reached, asks: statement.kind === "let" ? statement.value : null, branches: [] },
+        };
     }
   }
 

@@ -132,16 +132,19 @@ export interface RuleCount {
   readonly held: number | null;
 }
 
-/** The table of all rules, in the order they are written; a function's statements are counted over all its calls. */
+/** The table of all rules and arms, in the order they are reached; a function's statements are counted over all its calls. */
 export function ruleCounts(rules: ProbedBlock, count: Count): RuleCount[] {
   const table = new Map<string, RuleCount>();
-  const add = (probed: ProbedStmt, depth: number): void => {
-    const { span, statement } = probed;
+  const note = (span: Span, row: Omit<RuleCount, "span">): void => {
     const key = `${span.file.path}:${span.start}:${span.end}`;
-    const then = probed.branches.find((b) => b.what === "then");
     const known = table.get(key);
-    const held = then === undefined ? null : count(then.block) + (known?.held ?? 0);
-    table.set(key, { span, depth, kind: statement.kind, reached: count(probed) + (known?.reached ?? 0), held });
+    const held = row.held === null ? null : row.held + (known?.held ?? 0);
+    table.set(key, { ...row, span, reached: row.reached + (known?.reached ?? 0), held });
+  };
+  const add = (probed: ProbedStmt, depth: number): void => {
+    const then = probed.branches.find((b) => b.what === "then");
+    const held = then === undefined ? null : count(then.block);
+    note(probed.span, { depth, kind: probed.statement.kind, reached: count(probed), held });
   };
   const walk = (block: ProbedBlock, depth: number): void => {
     for (const probed of block.statements) {
@@ -149,6 +152,8 @@ export function ruleCounts(rules: ProbedBlock, count: Count): RuleCount[] {
         add(at, depth);
         let next: ProbedStmt | null = null;
         for (const branch of at.branches) {
+          if (branch.what === "arm")
+            note(branch.span, { depth: depth + 1, kind: at.statement.kind, reached: count(branch.block), held: null });
           const only: ProbedStmt | undefined = branch.block.statements[0];
           if (
             branch.what === "else" &&

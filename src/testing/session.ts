@@ -99,6 +99,11 @@ export class Session {
     }
   }
 
+  /** Says what surrounds the next packets. */
+  surround(name: keyof Surroundings, value: bigint): void {
+    this.#around[name] = value;
+  }
+
   /** Runs a program on a packet. Throws MachineFault. */
   send(program: string, packet: Uint8Array): RunResult {
     const { ingress_ifindex, rx_queue_index, egress_ifindex, cpu, now } = this.#around;
@@ -218,7 +223,7 @@ function clear(map: MachineMap): void {
 }
 
 /** Every key leads somewhere: `target` answers for keys that have no entry. */
-function openTargets(map: RedirectMap): void {
+export function openTargets(map: RedirectMap): void {
   const bounded = map.kind !== "devmap_hash";
   const entry = new Uint8Array(map.image.valueBytes);
   entry[0] = 1;
