@@ -17,25 +17,25 @@ const addedIds = 2 ** 31;
 
 /** Which ids of the old state stand for which of the current one. */
 class IdPairs {
-  #old: number[] = [];
-  #current: number[] = [];
+  readonly #old: number[] = [];
+  readonly #current: number[] = [];
+  #count = 0;
   #temporary = 0;
 
   reset(): void {
-    this.#old.length = 0;
-    this.#current.length = 0;
+    this.#count = 0;
     this.#temporary = 0;
   }
 
   /** Whether the two ids may stand for each other, given those seen before. */
   match(old: number, current: number): boolean {
     if (old === 0 || current === 0) return old === current;
-    for (let i = 0; i < this.#old.length; i++) {
+    for (let i = 0; i < this.#count; i++) {
       if (this.#old[i] === old) return this.#current[i] === current;
       if (this.#current[i] === current) return false;
     }
-    this.#old.push(old);
-    this.#current.push(current);
+    this.#old[this.#count] = old;
+    this.#current[this.#count++] = current;
     return true;
   }
 

@@ -10,6 +10,7 @@ import {
   hasFunctionInfo,
   isFunctionAddress,
   isHelperCall,
+  isKernelCall,
   isLocalCall,
   jumpTarget,
   opcodes,
@@ -193,22 +194,27 @@ function callPoints(program: Program, slot: number): number {
 /** Which functions change the packet's bounds, through those they call or take the address of too. */
 function packetChanges(program: Program): Uint8Array {
   const changes = new Uint8Array(program.functions.length);
+  const edges: { readonly caller: number; readonly callee: number }[] = [];
+  for (let slot = 0; slot < program.slots; slot++) {
+    const caller = program.functionOf[slot] as number;
+    if (changesPacketAt(program, slot)) changes[caller] = 1;
+    if (isLocalCall(program, slot) || isFunctionAddress(program, slot))
+      edges.push({ caller, callee: calleeOf(program, slot) });
+  }
   for (let changed = true; changed; ) {
     changed = false;
-    for (let slot = 0; slot < program.slots; slot++) {
-      const owner = program.functionOf[slot] as number;
-      if (changes[owner] === 1 || !changesPacketAt(program, slot, changes)) continue;
-      changes[owner] = 1;
+    for (const { caller, callee } of edges) {
+      if (changes[caller] === 1 || changes[callee] !== 1) continue;
+      changes[caller] = 1;
       changed = true;
     }
   }
   return changes;
 }
 
-function changesPacketAt(program: Program, slot: number, changes: Uint8Array): boolean {
+function changesPacketAt(program: Program, slot: number): boolean {
   if (isHelperCall(program, slot)) return helperById(program.imm[slot] as number)?.changesPacket === true;
-  if (isLocalCall(program, slot) || isFunctionAddress(program, slot)) return changes[calleeOf(program, slot)] === 1;
-  return program.opcode[slot] === opcodes.call && program.src[slot] === 2 && isPacketKfunc(program, slot);
+  return isKernelCall(program, slot) && isPacketKfunc(program, slot);
 }
 
 function isPacketKfunc(program: Program, slot: number): boolean {
