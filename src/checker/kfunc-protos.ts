@@ -6,7 +6,7 @@
 /**
  * A parameter: the context, a number, a dynptr that is there (`dynptr`) or that is made (`newDynptr`), memory whose size is the
  * next parameter and that may be null (`bufferOrNull`), that size, a constant (`constantSize`), an iterator over numbers that is
- * there (`iterator`) or that is made (`newIterator`).
+ * there (`iterator`) or that is made (`newIterator`), a kernel object (of type `object`), anything (`ignored`).
  */
 export type KfuncParameter =
   | "ctx"
@@ -16,16 +16,22 @@ export type KfuncParameter =
   | "bufferOrNull"
   | "constantSize"
   | "iterator"
-  | "newIterator";
+  | "newIterator"
+  | "object"
+  | "ignored";
 
 /** A kernel function whose calls are modelled. */
 export interface KfuncProto {
   readonly parameters: readonly KfuncParameter[];
   /**
    * r0: a number, nothing, or a slice of the dynptr that may only be read (`slice`) or also written (`writableSlice`), or null;
-   * the iterator's next number, or null (`next`).
+   * the iterator's next number, or null (`next`); a kernel object that must be given back (of type `object`), or null (`acquired`).
    */
-  readonly result: "scalar" | "nothing" | "slice" | "writableSlice" | "next";
+  readonly result: "scalar" | "nothing" | "slice" | "writableSlice" | "next" | "acquired";
+  /** The kernel type of an object that is taken or given. */
+  readonly object?: string;
+  /** The object that is taken is given back, so that it must have been acquired. */
+  readonly releases?: boolean;
   /** The kind of dynptr that is made; null for that of the dynptr that is given (copies). */
   readonly makes?: string;
   /** Pointers to packet data are invalid after the call. */
@@ -51,6 +57,24 @@ export const kfuncProtos: ReadonlyMap<string, KfuncProto> = new Map<string, Kfun
   ["bpf_iter_num_new", { parameters: ["newIterator", "scalar", "scalar"], result: "scalar" }],
   ["bpf_iter_num_next", { parameters: ["iterator"], result: "next" }],
   ["bpf_iter_num_destroy", { parameters: ["iterator"], result: "nothing" }],
+  ["bpf_task_from_pid", { parameters: ["scalar"], result: "acquired", object: "task_struct" }],
+  ["bpf_task_from_vpid", { parameters: ["scalar"], result: "acquired", object: "task_struct" }],
+  ["bpf_task_acquire", { parameters: ["object"], result: "acquired", object: "task_struct" }],
+  ["bpf_task_release", { parameters: ["object"], result: "nothing", object: "task_struct", releases: true }],
+  ["bpf_lookup_system_key", { parameters: ["scalar"], result: "acquired", object: "bpf_key" }],
+  ["bpf_key_put", { parameters: ["object"], result: "nothing", object: "bpf_key", releases: true }],
+  ["bpf_strcmp", { parameters: ["ignored", "ignored"], result: "scalar" }],
+  ["bpf_strcasecmp", { parameters: ["ignored", "ignored"], result: "scalar" }],
+  ["bpf_strlen", { parameters: ["ignored"], result: "scalar" }],
+  ["bpf_strnlen", { parameters: ["ignored", "scalar"], result: "scalar" }],
+  ["bpf_strchr", { parameters: ["ignored", "scalar"], result: "scalar" }],
+  ["bpf_strchrnul", { parameters: ["ignored", "scalar"], result: "scalar" }],
+  ["bpf_strrchr", { parameters: ["ignored", "scalar"], result: "scalar" }],
+  ["bpf_strnchr", { parameters: ["ignored", "scalar", "scalar"], result: "scalar" }],
+  ["bpf_strspn", { parameters: ["ignored", "ignored"], result: "scalar" }],
+  ["bpf_strcspn", { parameters: ["ignored", "ignored"], result: "scalar" }],
+  ["bpf_strstr", { parameters: ["ignored", "ignored"], result: "scalar" }],
+  ["bpf_strnstr", { parameters: ["ignored", "ignored", "scalar"], result: "scalar" }],
   ["bpf_rcu_read_lock", { parameters: [], result: "nothing" }],
   ["bpf_rcu_read_unlock", { parameters: [], result: "nothing" }],
   ["bpf_preempt_disable", { parameters: [], result: "nothing" }],
@@ -72,9 +96,6 @@ const notModelled: readonly string[] = [
   "bpf_refcount_acquire",
   "bpf_list_",
   "bpf_rbtree_",
-  "bpf_task_acquire",
-  "bpf_task_release",
-  "bpf_task_from_",
   "bpf_task_get_cgroup1",
   "bpf_task_under_cgroup",
   "bpf_task_work_",
@@ -88,11 +109,8 @@ const notModelled: readonly string[] = [
   "bpf_probe_read_",
   "bpf_send_signal_task",
   "bpf_stream_",
-  "bpf_str",
   "bpf_crypto_encrypt",
   "bpf_crypto_decrypt",
-  "bpf_key_put",
-  "bpf_lookup_system_key",
   "bpf_verify_pkcs7_signature",
   "bpf_modify_return_test_tp",
   "bpf_xdp_ct_",
@@ -101,8 +119,6 @@ const notModelled: readonly string[] = [
   "bpf_xdp_get_xfrm_state",
   "bpf_xdp_xfrm_state_release",
   "bpf_xdp_flow_lookup",
-  "bpf_kfunc_call_",
-  "bpf_testmod_",
 ];
 
 /** Beginnings of names of functions that may sleep, which no XDP program may, or that only programs of one device may call. */

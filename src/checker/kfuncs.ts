@@ -10,7 +10,7 @@ import { type KfuncParameter, type KfuncProto, kfuncProtos, kfuncStanding } from
 import { checkBuffer, isNull } from "./memory-buffers.ts";
 import { fixedPart, maxVariableOffset } from "./memory-regions.ts";
 import { clearPacketPointers } from "./packet.ts";
-import { heldLock } from "./references.ts";
+import { acquireReference, heldLock, releaseIfHeld } from "./references.ts";
 import { constant, unknown } from "./scalar.ts";
 import {
   currentFrame,
@@ -42,7 +42,8 @@ interface KfuncFacts {
 /** A call of the kernel function whose index in the image's list is the instruction's immediate. */
 export function walkKfuncCall(env: Env): void {
   const name = env.program.image.kfuncs[env.program.imm[env.slot] as number];
-  if (name === undefined) return unsupported("a kernel function without a name");
+  // The kernel has no such function either; it only bears a number without one where the call can't be reached.
+  if (name === undefined) return refuse({ kind: "kfuncNotForXdp", name: "(without a name)" });
   const proto = kfuncProtos.get(name);
   if (proto === undefined && kfuncStanding(name) === "notForXdp") refuse({ kind: "kfuncNotForXdp", name });
   if (env.state.activeLocks > 0 && !lockTolerant.test(name))
@@ -57,6 +58,8 @@ export function walkKfuncCall(env: Env): void {
   const first = regs[1] ?? unset;
   const { iterator } = facts;
   if (name === "bpf_iter_num_destroy" && iterator !== null) destroyIterator(env, name, first, iterator);
+  if (proto.releases === true && !releaseIfHeld(env, (first as PointerValue).refId))
+    refuse({ kind: "notAcquired", helper: name, register: 1, value: first });
   for (let register = 0; register <= 5; register++) regs[register] = unset;
   if (proto.result === "next" && iterator !== null) nextOfIterator(env, name, first, iterator);
   else regs[0] = resultOf(env, facts);
@@ -75,6 +78,8 @@ const asArgument: Readonly<Record<KfuncParameter, ArgKind>> = {
   constantSize: "constSize",
   iterator: "dynptr",
   newIterator: "dynptr",
+  object: "btf",
+  ignored: "extra",
 };
 
 const movable: ReadonlySet<PointerKind> = new Set(["stack", "packet", "packetMeta", "mapKey", "mapValue", "memory"]);
@@ -114,6 +119,11 @@ function checkParameter(env: Env, facts: KfuncFacts, parameter: KfuncParameter, 
     case "iterator":
       facts.iterator = iteratorAt(env, helper, register, value);
       return;
+    case "object":
+      checkObject(facts, register, value);
+      return;
+    case "ignored":
+      return;
     case "bufferOrNull":
       checkOptionalBuffer(env, facts, register, value);
       return;
@@ -122,6 +132,20 @@ function checkParameter(env: Env, facts: KfuncFacts, parameter: KfuncParameter, 
       return;
   }
 }
+
+/** The kernel's objects are taken while they surely live: acquired, trusted or in a read-side critical section. */
+function checkObject({ name, proto }: KfuncFacts, register: number, value: RegValue): void {
+  const fault = { kind: "argument", helper: name, register, value, wants: "btf" } as const;
+  if (value.kind !== "object" || value.nullable || value.type !== proto.object) return refuse(fault);
+  const { flags, refId } = value;
+  if ((flags & ~lively) !== 0 || (refId === 0 && (flags & lively) === 0)) refuse(fault);
+  if (proto.releases === true && refId === 0) refuse({ kind: "notAcquired", helper: name, register, value });
+  if (fixedPart(value) !== 0 || value.off < 0 || (value.off !== 0 && proto.releases === true))
+    refuse({ kind: "movedArgument", helper: name, register, value });
+  if (value.off !== 0) unsupported("members of the kernel's objects");
+}
+
+const lively = pointerFlag.trusted | pointerFlag.rcu;
 
 function checkUnmoved(helper: string, register: number, value: PointerValue): void {
   if (movable.has(value.kind) && !value.nullable) return;
@@ -184,6 +208,10 @@ function resultOf(env: Env, { proto, dynptr, size }: KfuncFacts): RegValue {
       return unset;
     case "scalar":
       return anyValue;
+    case "acquired": {
+      const id = acquireReference(env);
+      return pointer("object", zero, { nullable: true, id, refId: id, type: proto.object ?? null });
+    }
     case "slice":
     case "writableSlice": {
       const readOnly = proto.result === "slice" ? pointerFlag.readOnly : 0;

@@ -292,6 +292,8 @@ const rightForKernel: Readonly<Record<KfuncParameter, string>> = {
   constantSize: "R = 8",
   iterator: "R = r10\nR += -216",
   newIterator: "R = r10\nR += -248",
+  object: "R = r7",
+  ignored: "R = 0",
 };
 
 const endIterator = (at: number): string => `r1 = r10\nr1 += -${at}\ncall kernel bpf_iter_num_destroy`;
@@ -313,6 +315,25 @@ function kernelNeeds(name: string, proto: KfuncProto): Needs {
         before: "r1 = r10\nr1 += -216\nr2 = 0\nr3 = 9\ncall kernel bpf_iter_num_new",
         after: name === "bpf_iter_num_next" ? endIterator(216) : "",
       };
+  }
+  const giveBack = (get: string, put: string): Needs => ({
+    before: `r1 = 1\ncall kernel ${get}\nif r0 == 0 goto out\nr7 = r0`,
+    after: name === put ? "" : `r8 = r0\nr1 = r7\ncall kernel ${put}\nr0 = r8`,
+  });
+  const drop = (put: string): string => `if r0 == 0 goto +2\nr1 = r0\ncall kernel ${put}`;
+  switch (name) {
+    case "bpf_task_from_pid":
+    case "bpf_task_from_vpid":
+      return { after: drop("bpf_task_release") };
+    case "bpf_task_acquire":
+    case "bpf_task_release": {
+      const needs = giveBack("bpf_task_from_pid", "bpf_task_release");
+      return name === "bpf_task_release" ? needs : { ...needs, after: `${needs.after}\n${drop("bpf_task_release")}` };
+    }
+    case "bpf_lookup_system_key":
+      return { after: drop("bpf_key_put") };
+    case "bpf_key_put":
+      return giveBack("bpf_lookup_system_key", "bpf_key_put");
   }
   if (!proto.parameters.includes("dynptr")) return {};
   return { before: "r1 = r6\nr2 = 0\nr3 = r10\nr3 += -216\ncall kernel bpf_dynptr_from_xdp" };
