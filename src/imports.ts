@@ -1,5 +1,5 @@
-// Imports: follows them from the main file, once for each file, and tells circles and files that can't be had. Gives the files of a
-// compilation in order. Between the parser and the type checker; reads no files itself but asks the host.
+// Imports: follows them from the main file, once for each file, and tells circles and files that can't be had; reads the files of constant
+// sets on the way. Gives the files of a compilation in order. Between the parser and the type checker; reads no files itself but asks the host.
 
 import { must } from "./base/assert.ts";
 import type { Diagnostic, Label } from "./base/diagnostic.ts";
@@ -7,7 +7,10 @@ import type { SourceFile } from "./base/source.ts";
 import type { CompileHost } from "./compile.ts";
 import type { Sources } from "./ir/check-module.ts";
 import * as messages from "./ir/messages.ts";
+import { cantReadSet } from "./ir/messages-sets.ts";
+import type { SetFile } from "./ir/set-file.ts";
 import type * as ast from "./parser/ast.ts";
+import { type ReadSet, readSetFile } from "./set-file.ts";
 
 /** Imports may nest this deep; a longer chain has lost its way. */
 const MOST_DEPTH = 64;
@@ -31,6 +34,8 @@ export function followImports(
   const library: ast.File[] = [];
   const files: SourceFile[] = [main.source];
   const done = new Set<SourceFile>([main.source]);
+  const setFiles = new Map<ast.ConstSetDecl, SetFile>();
+  const readSets = new Map<SourceFile, ReadSet>();
 
   const take = (
     source: SourceFile,
@@ -46,9 +51,25 @@ export function followImports(
     follow(parsed.file, list, way);
   };
 
+  const readSet = (decl: ast.ConstSetDecl, from: SourceFile): void => {
+    if (decl.source.kind !== "file") return;
+    const { path } = decl.source;
+    const found = host.read(path.value, from);
+    if ("error" in found) {
+      diagnostics.push(cantReadSet(path.span, path.value, found.error));
+      return;
+    }
+    const known = readSets.get(found.source) ?? readSetFile(found.source);
+    if (!readSets.has(found.source)) diagnostics.push(...known.diagnostics);
+    readSets.set(found.source, known);
+    if (!files.includes(found.source)) files.push(found.source);
+    setFiles.set(decl, known.file);
+  };
+
   const follow = (file: ast.File, list: ast.File[], way: readonly ast.ImportDecl[]): void => {
     for (const name of file.implies) take(must(host.library(`${name}.xdp`), `the library's ${name}`), library, way);
     for (const item of file.items) {
+      if (item.kind === "constSetDecl") readSet(item, file.source);
       if (item.kind !== "importDecl") continue;
       const { target } = item;
       if (target.kind === "library") {
@@ -89,7 +110,7 @@ export function followImports(
   }
   follow(main, imported, []);
   return {
-    sources: { main, imported, library },
+    sources: { main, imported, library, setFiles },
     files: [main.source, ...files.filter((f) => f !== main.source)],
     diagnostics,
   };

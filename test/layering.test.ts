@@ -50,6 +50,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Files at the top that belong to a room called by its chief file. */
 const BESIDE: Readonly<Record<string, string>> = {
   "imports.ts": "compile.ts",
+  "set-file.ts": "compile.ts",
   "verify.ts": "compile.ts",
   "library.ts": "index.ts",
   "load-object.ts": "index.ts",

@@ -35,6 +35,34 @@ export const fileExplanations: readonly Explanation[] = [
     "if tcp.dport == 23 then drop\n",
   ),
   errorEntry(
+    "X0005",
+    "bad-set-file",
+    "the file of a constant set can't be read",
+    "The file behind `from` is looked for as an import is: beside the file that names it, then in the folders given with -I. It must be a regular file of UTF-8 text of up to 16 MiB. The message says what the system answered.",
+    {
+      text: 'const set feed : prefix<ipv4> from "fed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "192.0.2.0/24\n" },
+    },
+    {
+      text: 'const set feed : prefix<ipv4> from "feed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "192.0.2.0/24\n" },
+    },
+  ),
+  errorEntry(
+    "X0006",
+    "bad-set-line",
+    "a line is no element of the set",
+    "A set's file has one element a line, spelled as in the rules: a number, an address, a prefix, a range `80..90`, or for a set of tuples `(10.0.0.1, 80)`. `#` begins a comment, empty lines are skipped. Each element must be of the set's type. The first ten lines that aren't are told one by one; up to 1,000,000 elements are read.",
+    {
+      text: 'const set feed : prefix<ipv4> from "feed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "192.0.2.0/24\n2001:db8::/32\nexample.net\n" },
+    },
+    {
+      text: 'const set feed : prefix<ipv4> from "feed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "192.0.2.0/24\n# example.net\n198.51.100.7\n" },
+    },
+  ),
+  errorEntry(
     "X0091",
     "not-utf8",
     "the file is not UTF-8",

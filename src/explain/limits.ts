@@ -60,6 +60,14 @@ export const limitExplanations: readonly Explanation[] = [
     null,
     null,
   ),
+  errorEntry(
+    "X0609",
+    "set-too-large",
+    "a constant set's table is too large",
+    "A large set becomes a table in the object. Tables stay small for prefixes, addresses and ranges as they come; sets of very many wide ranges with tiny gaps between them don't. The kernel keeps the table in memory that isn't swapped, so the compiler stops at 256 MiB.",
+    null,
+    null,
+  ),
   warningEntry(
     "X0701",
     "host-bits",
@@ -99,5 +107,19 @@ export const limitExplanations: readonly Explanation[] = [
     "A later fragment, a cut or a malformed packet has no layer 4 to compare, so a rule on its ports is false, and under `default pass` the packet goes up the stack. `opaque` is true for exactly these packets.",
     "if tcp.dport == 23 then drop\n",
     "if opaque then drop\nif tcp.dport == 23 then drop\n",
+  ),
+  warningEntry(
+    "X0706",
+    "empty-set",
+    "a constant set has no elements",
+    "Nothing is in the set, so `in` is false and `not (… in …)` true for every packet. A file that holds comments alone is read as an empty set.",
+    {
+      text: 'const set feed : prefix<ipv4> from "feed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "# nothing yet\n" },
+    },
+    {
+      text: 'const set feed : prefix<ipv4> from "feed.txt"\nif ip.saddr in feed then drop\n',
+      files: { "feed.txt": "192.0.2.0/24\n" },
+    },
   ),
 ];

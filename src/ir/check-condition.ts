@@ -4,7 +4,7 @@
 import type * as ast from "../parser/ast.ts";
 import { bindCall } from "./check-call.ts";
 import { checkValue, instanceNamed, typed } from "./check-value.ts";
-import { checkSet } from "./constant-set.ts";
+import { checkSet, memberType } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, unify } from "./conversion.ts";
@@ -172,6 +172,11 @@ function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
     }
   }
   if (value.kind === "error") return never;
-  const set = checkSet(ctx, scope, right, value.type);
-  return set === null ? never : { kind: "inSet", value, set, negated: false, span };
+  const decl =
+    right.kind === "name" && scope.find(right.name.text) === null ? ctx.names.get(right.name.text) : undefined;
+  const type = decl?.kind === "constSetDecl" ? memberType(ctx, decl) : null;
+  const member = type === null ? value : convert(ctx, value, type);
+  if (member.kind === "error") return never;
+  const set = checkSet(ctx, scope, right, member.type);
+  return set === null ? never : { kind: "inSet", value: member, set, negated: false, span };
 }

@@ -8,12 +8,14 @@ import { checkCondition, isConditional } from "./check-condition.ts";
 import { checkStatements } from "./check-statement.ts";
 import { checkTests } from "./check-test.ts";
 import { checkConstant, checkValue } from "./check-value.ts";
+import { memberType, setOf } from "./constant-set.ts";
 import type { Context, NamedDecl } from "./context.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { buildHeaders } from "./headers.ts";
 import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
 import * as messages from "./messages.ts";
 import { type Binding, Scope } from "./scope.ts";
+import type { SetFile } from "./set-file.ts";
 
 /** The files of a compilation. */
 export interface Sources {
@@ -22,6 +24,8 @@ export interface Sources {
   readonly imported: readonly ast.File[];
   /** The library's files: those with headers, and those imported by name. */
   readonly library: readonly ast.File[];
+  /** The files of constant sets; what couldn't be read is missing, and told. */
+  readonly setFiles: ReadonlyMap<ast.ConstSetDecl, SetFile>;
 }
 
 /** `priority` of a program that names only `chain`. **Source:** libxdp, XDP_DEFAULT_RUN_PRIO. */
@@ -35,6 +39,7 @@ const CHAIN_NAMES = { pass: "XDP_PASS", drop: "XDP_DROP", tx: "XDP_TX", aborted:
 /** Types everything; faults are in ctx.diagnostics. */
 export function checkModule(ctx: Context, sources: Sources): HModule {
   const users = [sources.main, ...sources.imported];
+  ctx.setFiles = sources.setFiles;
   declareNames(ctx, sources.library, users);
   const headers = [
     ...sources.library.map((file) => ({ file, library: true })),
@@ -70,10 +75,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
         checkConst(ctx, decl);
         break;
       case "constSetDecl":
-        if (decl.source.kind === "file")
-          ctx.diagnostics.add(
-            messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
-          );
+        checkConstantSet(ctx, decl);
         break;
       default:
         break;
@@ -144,6 +146,12 @@ function checkConst(ctx: Context, decl: ast.ConstDecl): void {
   )
     return;
   checkConstant(ctx, Scope.global, decl.value, `the value of \`${decl.name.text}\``);
+}
+
+/** A constant set is typed once for its own type, used or not; one without a type takes those of its uses. */
+function checkConstantSet(ctx: Context, decl: ast.ConstSetDecl): void {
+  const type = memberType(ctx, decl);
+  if (type !== null && type.kind !== "error") setOf(ctx, decl, type);
 }
 
 /** A function that nobody calls is typed for its faults, with its parameters bound to names; what is called is typed where it is. */

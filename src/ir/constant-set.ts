@@ -1,5 +1,5 @@
-// Constant sets: from what was written after `in` (or in a `const set`) to merged ranges of numbers. Values, ranges and
-// prefixes of one type; duplicates and host bits are warnings. Small sets only so far: they become code.
+// Constant sets: from what was written after `in`, in a `const set` or in its file, to merged ranges of numbers. Values, ranges
+// and prefixes of one type, or tuples of values; duplicates and host bits are warnings. How a set is looked up is the lowering's.
 
 import type { Span } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
@@ -11,22 +11,54 @@ import { typeOf } from "./declare.ts";
 import { findHeader, selectorValues } from "./header-lookup.ts";
 import type { ConstantSet, HExpr, NumberRange, SetElement } from "./hir.ts";
 import * as messages from "./messages.ts";
-import type { Scope } from "./scope.ts";
+import * as setMessages from "./messages-sets.ts";
+import { Scope } from "./scope.ts";
+import { FileTyper } from "./set-elements.ts";
+import type { SetFile } from "./set-file.ts";
+import { type Covered, mergeRanges } from "./sets/merge.ts";
 import { elementsOf, scalarBits, type Type, typeName } from "./types.ts";
 
-/** How many elements a set in the code may have. */
-const MOST_ELEMENTS = 4096;
+/** Up to this many elements are kept as they were written, beside the merged ranges. */
+const FEW = 16;
+/** Up to this many elements that add nothing are told one by one. */
+const MOST_TOLD = 3;
+
+/** What a set is made of: an expression, or all lines of a file. */
+type Item = { readonly kind: "expr"; readonly expr: ast.Expr } | { readonly kind: "file"; readonly file: SetFile };
 
 /** The set an expression names or writes, for members of type `type`; null after a fault. */
 export function checkSet(ctx: Context, scope: Scope, expr: ast.Expr, type: Type): ConstantSet | null {
-  const elements = expand(ctx, scope, expr);
-  if (elements === null) return null;
-  if (elements.length > MOST_ELEMENTS) {
-    ctx.diagnostics.add(messages.notSupportedYet(expr.span, "bigSet", "use a `set` that user space fills"));
-    return null;
-  }
-  if (elementsOf(type) !== null) return tupleSet(ctx, scope, elements, type);
-  return rangeSet(ctx, scope, elements, type, null);
+  const decl = expr.kind === "name" && scope.find(expr.name.text) === null ? ctx.names.get(expr.name.text) : undefined;
+  if (decl?.kind === "constSetDecl") return setOf(ctx, decl, type);
+  const items = expand(ctx, scope, expr);
+  return items === null ? null : makeSet(ctx, scope, items, type, null);
+}
+
+/** The type of a `const set`'s members; null where none is written, the error type after a fault. */
+export function memberType(ctx: Context, decl: ast.ConstSetDecl): Type | null {
+  const { element } = decl;
+  if (element === null) return null;
+  const type = typeOf(ctx, element.kind === "prefixType" ? element.of : element);
+  if (element.kind !== "prefixType" || type.kind === "ipv4" || type.kind === "ipv6") return type;
+  if (type.kind !== "error") ctx.diagnostics.add(setMessages.badPrefixType(element.span, typeName(type)));
+  return { kind: "error" };
+}
+
+/** The set a `const set` declares, for members of type `type`; made once for each type. null after a fault. */
+export function setOf(ctx: Context, decl: ast.ConstSetDecl, type: Type): ConstantSet | null {
+  const known = ctx.constantSets.get(decl) ?? new Map<string, ConstantSet | null>();
+  ctx.constantSets.set(decl, known);
+  const name = typeName(type);
+  const found = known.get(name);
+  if (found !== undefined) return found;
+  const before = ctx.diagnostics.all.length;
+  const items = expandDecl(ctx, Scope.global, decl, decl.name.span);
+  const set = items === null ? null : makeSet(ctx, Scope.global, items, type, null);
+  const empty = set !== null && (set.kind === "ranges" ? set.ranges : set.tuples).length === 0;
+  if (empty && ctx.diagnostics.all.length === before && ctx.setFiles.get(decl)?.faulty !== true)
+    ctx.diagnostics.add(setMessages.emptySet(decl.name.span, decl.name.text));
+  known.set(name, set);
+  return set;
 }
 
 /** The set of an arm's patterns; names of headers stand for the selector's values where the subject is a selector. */
@@ -36,20 +68,22 @@ export function checkPatterns(
   patterns: readonly ast.Expr[],
   subject: HExpr,
 ): ConstantSet | null {
-  const elements: ast.Expr[] = [];
-  for (const pattern of patterns) for (const one of expand(ctx, scope, pattern) ?? []) elements.push(one);
-  if (elementsOf(subject.type) !== null) return tupleSet(ctx, scope, elements, subject.type);
-  return rangeSet(ctx, scope, elements, subject.type, subject);
+  const [only] = patterns;
+  if (patterns.length === 1 && only?.kind === "name" && ctx.names.get(only.name.text)?.kind === "constSetDecl")
+    return checkSet(ctx, scope, only, subject.type);
+  const items: Item[] = [];
+  for (const pattern of patterns) for (const one of expand(ctx, scope, pattern) ?? []) items.push(one);
+  return makeSet(ctx, scope, items, subject.type, subject);
 }
 
 /** The elements behind literals and names of constants. */
-function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
+function expand(ctx: Context, scope: Scope, expr: ast.Expr): Item[] | null {
   if (expr.kind === "error") return null;
   if (expr.kind === "setLiteral") {
-    const all: ast.Expr[] = [];
+    const all: Item[] = [];
     for (const element of expr.elements) {
       // Constants in constants double as functions in functions do; an element is little beside a statement.
-      if (!ctx.unfold(element.span, 0.1)) return null;
+      if (!ctx.unfold(element.span, element.kind === "name" ? 0.1 : 0.01)) return null;
       for (const one of expand(ctx, scope, element) ?? []) all.push(one);
     }
     return all;
@@ -57,14 +91,8 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
   if (expr.kind === "name" && scope.find(expr.name.text) === null) {
     const decl = ctx.names.get(expr.name.text);
     if (decl?.kind === "constSetDecl") {
-      if (decl.source.kind === "file") {
-        ctx.diagnostics.add(
-          messages.notSupportedYet(decl.source.path.span, "fileSet", "write the elements between braces"),
-        );
-        return null;
-      }
-      if (decl.element?.kind !== "prefixType" && decl.element !== null) typeOf(ctx, decl.element);
-      return expandConst(ctx, scope, decl, decl.source.value, expr.span);
+      memberType(ctx, decl);
+      return expandDecl(ctx, scope, decl, expr.span);
     }
     if (decl?.kind === "constDecl") {
       const value = ctx.defines.get(decl.name.text) ?? decl.value;
@@ -73,7 +101,13 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): ast.Expr[] | null {
       }
     }
   }
-  return [expr];
+  return [{ kind: "expr", expr }];
+}
+
+function expandDecl(ctx: Context, scope: Scope, decl: ast.ConstSetDecl, use: Span): Item[] | null {
+  if (decl.source.kind === "literal") return expandConst(ctx, scope, decl, decl.source.value, use);
+  const file = ctx.setFiles.get(decl);
+  return file === undefined ? null : [{ kind: "file", file }];
 }
 
 function expandConst(
@@ -82,7 +116,7 @@ function expandConst(
   decl: ast.ConstDecl | ast.ConstSetDecl,
   value: ast.Expr,
   use: Span,
-): ast.Expr[] | null {
+): Item[] | null {
   if (ctx.busy.has(decl)) {
     ctx.diagnostics.add(messages.recursion(decl.name.text, use, "constant"));
     return null;
@@ -93,19 +127,54 @@ function expandConst(
   return elements;
 }
 
-function tupleSet(ctx: Context, scope: Scope, elements: readonly ast.Expr[], type: Type): ConstantSet | null {
-  const tuples: bigint[][] = [];
-  for (const element of elements) {
-    const value = convert(ctx, checkValue(ctx, scope, element), type);
+function makeSet(
+  ctx: Context,
+  scope: Scope,
+  items: readonly Item[],
+  type: Type,
+  subject: HExpr | null,
+): ConstantSet | null {
+  return elementsOf(type) !== null ? tupleSet(ctx, scope, items, type) : rangeSet(ctx, scope, items, type, subject);
+}
+
+function tupleSet(ctx: Context, scope: Scope, items: readonly Item[], type: Type): ConstantSet | null {
+  const tuples: (readonly bigint[])[] = [];
+  const first = new Map<string, Span>();
+  const covered: Covered[] = [];
+  const take = (tuple: readonly bigint[], span: Span): void => {
+    const key = tuple.join();
+    const earlier = first.get(key);
+    if (earlier !== undefined) covered.push({ later: span, earlier });
+    else {
+      first.set(key, span);
+      tuples.push(tuple);
+    }
+  };
+  for (const item of items) {
+    if (item.kind === "file") {
+      new FileTyper(ctx, item.file).tuples(type, take);
+      continue;
+    }
+    const value = convert(ctx, checkValue(ctx, scope, item.expr), type);
     if (value.kind === "error") return null;
     const flat = flatten(value);
     if (flat === null) {
-      ctx.diagnostics.add(messages.notConstant(element.span, "an element of a set"));
+      ctx.diagnostics.add(messages.notConstant(item.expr.span, "an element of a set"));
       return null;
     }
-    tuples.push(flat);
+    take(flat, item.expr.span);
   }
+  tellCovered(ctx, covered);
   return { kind: "tuples", tuples };
+}
+
+function tellCovered(ctx: Context, covered: readonly Covered[]): void {
+  if (covered.length <= MOST_TOLD) {
+    for (const { later, earlier } of covered) ctx.diagnostics.add(setMessages.duplicateElement(later, earlier));
+    return;
+  }
+  const grouped = setMessages.duplicateElements(covered);
+  if (grouped !== null) ctx.diagnostics.add(grouped);
 }
 
 function flatten(value: HExpr): bigint[] | null {
@@ -123,31 +192,30 @@ function flatten(value: HExpr): bigint[] | null {
 function rangeSet(
   ctx: Context,
   scope: Scope,
-  elements: readonly ast.Expr[],
+  items: readonly Item[],
   type: Type,
   subject: HExpr | null,
 ): ConstantSet | null {
-  const written: (SetElement & { readonly span: Span })[] = [];
-  for (const element of elements) {
-    const one = elementOf(ctx, scope, element, type, subject);
-    if (one === null) return null;
-    for (const e of one) written.push({ ...e, span: element.span });
-  }
   const bits = scalarBits(type) ?? 64;
-  const sorted = written
-    .map((e) => ({ ...rangeOf(e, bits), span: e.span }))
-    .sort((x, y) => (x.from < y.from ? -1 : x.from > y.from ? 1 : y.to > x.to ? 1 : -1));
-  const merged: { from: bigint; to: bigint; span: Span }[] = [];
-  for (const range of sorted) {
-    const last = merged[merged.length - 1];
-    if (last !== undefined && range.to <= last.to) {
-      const [later, earlier] = range.span.start >= last.span.start ? [range.span, last.span] : [last.span, range.span];
-      ctx.diagnostics.add(messages.duplicateElement(later, earlier));
-    } else if (last !== undefined && range.from <= last.to + 1n) last.to = range.to;
-    else merged.push({ ...range });
+  const written: (NumberRange & { readonly span: Span })[] = [];
+  const few: SetElement[] = [];
+  const take = (element: SetElement, span: Span): void => {
+    if (few.length <= FEW) few.push(element);
+    const { from, to } = rangeOf(element, bits);
+    written.push({ from, to, span });
+  };
+  for (const item of items) {
+    if (item.kind === "file") {
+      new FileTyper(ctx, item.file).elements(type, take);
+      continue;
+    }
+    const one = elementOf(ctx, scope, item.expr, type, subject);
+    if (one === null) return null;
+    for (const e of one) take(e, item.expr.span);
   }
-  const ranges: NumberRange[] = merged.map(({ from, to }) => ({ from, to }));
-  return { kind: "ranges", ranges, written: written.map(({ span: _span, ...e }) => e) };
+  const { ranges, covered } = mergeRanges(written);
+  tellCovered(ctx, covered);
+  return { kind: "ranges", ranges, written: few.length > FEW ? null : few };
 }
 
 function rangeOf(element: SetElement, bits: number): NumberRange {

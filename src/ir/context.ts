@@ -5,8 +5,9 @@ import { Diagnostics } from "../base/diagnostic.ts";
 import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
-import type { GlobalSymbol, HExpr, Header, MapSymbol } from "./hir.ts";
+import type { ConstantSet, GlobalSymbol, HExpr, Header, MapSymbol } from "./hir.ts";
 import { tooMuchInlining, unknownName } from "./messages.ts";
+import type { SetFile } from "./set-file.ts";
 import type { Type } from "./types.ts";
 
 /** A declaration that has a name. */
@@ -64,6 +65,10 @@ export class Context {
   readonly globals = new Map<NamedDecl, GlobalSymbol>();
   /** The values of constants; an error value after a fault, so that it is told once. */
   readonly constants = new Map<NamedDecl, HExpr>();
+  /** The files of constant sets that could be read. */
+  setFiles: ReadonlyMap<ast.ConstSetDecl, SetFile> = new Map();
+  /** Constant sets by the names of their members' types; null after a fault. */
+  readonly constantSets = new Map<ast.ConstSetDecl, Map<string, ConstantSet | null>>();
   /** Constants and structs whose meaning is being worked out: meeting one again is a circle. */
   readonly busy = new Set<NamedDecl>();
   /** Values given from outside for consts, by name. */

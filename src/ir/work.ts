@@ -7,6 +7,9 @@ import { bodiesOf } from "./presence.ts";
 /** What a test counts against other statements: it opens one more way through the program. */
 export const TEST_WORK = 16n;
 
+/** The tests of a set with many elements: a search, or a look into a table. */
+const MANY = 16;
+
 /** The steps of statements: each one, the turns of loops multiplied; the single tests of a condition count `TEST_WORK` each. */
 export function workOf(statements: readonly HStmt[]): bigint {
   let steps = 0n;
@@ -34,7 +37,7 @@ function testsOf(condition: HCond): bigint {
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (at.kind === "and" || at.kind === "or") open.push(at.a, at.b);
     else if (at.kind === "not") open.push(at.operand);
-    else tests += at.kind === "inSet" && at.set.kind === "ranges" ? BigInt(at.set.written.length) : 1n;
+    else tests += at.kind === "inSet" && at.set.kind === "ranges" ? BigInt(at.set.written?.length ?? MANY) : 1n;
   }
   return tests;
 }

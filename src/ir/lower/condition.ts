@@ -3,16 +3,17 @@
 
 import { must } from "../../base/assert.ts";
 import { visitValue } from "../header-graph.ts";
-import type { CompareOp, ConstantSet, HCond, HExpr, Instance, NumberRange, SetElement } from "../hir.ts";
-import type { BlockId, Compare, Edge, IntType, ValueId } from "../ir.ts";
+import type { CompareOp, HCond, HExpr, Instance } from "../hir.ts";
+import type { BlockId, Compare, Edge, IntType } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
-import { elementsOf, scalarBits, type Type } from "../types.ts";
-import { lowerNumber, lowerPieces, lowerValue, settled } from "./evaluate.ts";
+import { elementsOf, type Type } from "../types.ts";
+import { lowerInSet } from "./constant-set.ts";
+import { lowerNumber, lowerPieces, lowerValue } from "./evaluate.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { TRANSPORT_LAYER } from "./parse-plan.ts";
 import { headerOf, readStage } from "./read-packet.ts";
-import { isPieces, numberOf, type Piece, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
+import { isPieces, numberOf, type Piece, pieceSizes, type Value, widen } from "./value.ts";
 
 const COMPARE: Readonly<Record<CompareOp, Compare>> = {
   "==": "eq",
@@ -22,9 +23,6 @@ const COMPARE: Readonly<Record<CompareOp, Compare>> = {
   ">": "ugt",
   ">=": "uge",
 };
-
-/** Sets of up to this many elements are tested one by one, as they were written; longer ones by a search tree. */
-const FEW = 4;
 
 /** What has been read where a condition holds and where it doesn't. */
 export interface Outcome {
@@ -133,7 +131,8 @@ function lowerTest(
   }
 }
 
-function edge(target: BlockId): Edge {
+/** An edge without arguments. */
+export function edge(target: BlockId): Edge {
   return { target, args: [] };
 }
 
@@ -157,7 +156,8 @@ function needHeaders(l: Lowering, values: readonly HExpr[], no: BlockId): Env {
   return atFirst ?? l.env;
 }
 
-function lowerCompare(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId, no: BlockId): void {
+/** Compares two values of one type. */
+export function lowerCompare(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId, no: BlockId): void {
   const { type } = a;
   const equality = op === "==" || op === "!=";
   const [same, differ] = op === "!=" ? [no, yes] : [yes, no];
@@ -189,7 +189,8 @@ function equalPieces(l: Lowering, pairs: readonly (readonly [Piece, Piece])[], s
   }
 }
 
-function equalValues(l: Lowering, a: Value, b: Value, type: Type, same: BlockId, differ: BlockId): void {
+/** Compares two values of one type for equality, aggregates element by element. */
+export function equalValues(l: Lowering, a: Value, b: Value, type: Type, same: BlockId, differ: BlockId): void {
   const elements = elementsOf(type);
   if (elements === null) {
     if (isPieces(type) && a.kind === "pieces" && b.kind === "pieces") {
@@ -235,139 +236,4 @@ function orderIpv6(l: Lowering, op: CompareOp, a: HExpr, b: HExpr, yes: BlockId,
   builder.branch(op === "<" || op === "<=" ? "ult" : "ugt", "i64", ah, bh, edge(yes), edge(no));
   l.goOn(tie);
   builder.branch(COMPARE[op], "i64", al, bl, edge(yes), edge(no));
-}
-
-// ------------------------------------------------------------------------------------------------------------- constant sets
-
-/** Goes to `yes` where the value is in the set. */
-export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
-  const value = settled(l, member);
-  if (set.kind === "tuples") return inTuples(l, value, set.tuples, yes, no);
-  if (value.type.kind === "ipv6") return oneByOne(l, value, set.written, yes, no);
-  if (set.written.length <= FEW) return oneByOne(l, value, set.written, yes, no);
-  const number = lowerNumber(l, value);
-  const type: IntType = l.builder.typeOf(number) === "i64" ? "i64" : "i32";
-  if (set.ranges.every((r) => r.from === r.to)) {
-    return l.builder.switchOn(
-      type,
-      number,
-      set.ranges.map((r) => ({ value: r.from, edge: edge(yes) })),
-      edge(no),
-    );
-  }
-  searchTree(l, number, type, set.ranges, yes, no);
-}
-
-function oneByOne(l: Lowering, value: HExpr, elements: readonly SetElement[], yes: BlockId, no: BlockId): void {
-  if (elements.length === 0) return l.builder.jump(no);
-  for (const [i, element] of elements.entries()) {
-    const next = i === elements.length - 1 ? no : l.block();
-    testElement(l, value, element, yes, next);
-    if (next !== no) l.goOn(next);
-  }
-}
-
-function testElement(l: Lowering, value: HExpr, element: SetElement, yes: BlockId, no: BlockId): void {
-  const { builder } = l;
-  const constant = (v: bigint): HExpr => ({ kind: "const", value: v, type: value.type, span: value.span });
-  switch (element.kind) {
-    case "value":
-      return lowerCompare(l, "==", value, constant(element.value), yes, no);
-    case "range": {
-      if (!isPieces(value.type)) return testRange(l, lowerNumber(l, value), element, yes, no);
-      const above = l.block();
-      lowerCompare(l, ">=", value, constant(element.from), above, no);
-      l.goOn(above);
-      return lowerCompare(l, "<=", value, constant(element.to), yes, no);
-    }
-    case "prefix": {
-      const bits = scalarBits(value.type) ?? 32;
-      const mask = ((1n << BigInt(element.length)) - 1n) << BigInt(bits - element.length);
-      if (!isPieces(value.type)) {
-        const masked = builder.binary("and", "i32", lowerNumber(l, value), l.i32(mask));
-        return builder.branch("eq", "i32", masked, l.i32(element.value), edge(yes), edge(no));
-      }
-      return prefixOfPieces(l, value, element.value, mask, yes, no);
-    }
-  }
-}
-
-/**
- * One comparison of how far the value is below the end. The verifier doesn't learn the value's own range from it, so it needn't
- * follow what comes next once for a value inside and once for one outside.
- */
-function testRange(l: Lowering, value: ValueId, range: NumberRange, yes: BlockId, no: BlockId): void {
-  const { builder } = l;
-  const type: IntType = builder.typeOf(value) === "i64" ? "i64" : "i32";
-  const constant = (v: bigint): ValueId => builder.constant(type, v);
-  if (range.from === 0n) return builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
-  const below = builder.binary("sub", type, constant(range.to), value);
-  builder.branch("ule", type, below, constant(range.to - range.from), edge(yes), edge(no));
-}
-
-/** Compares only the pieces a prefix covers; the last one under its mask. */
-function prefixOfPieces(l: Lowering, value: HExpr, prefix: bigint, mask: bigint, yes: BlockId, no: BlockId): void {
-  const { builder } = l;
-  const bytes = layoutOf(value.type).bytes;
-  let at = 0;
-  for (const piece of widen(l, lowerPieces(l, value, 4), pieceSizes(bytes, 4))) {
-    const part = (v: bigint): bigint =>
-      swapBytes((v >> BigInt(8 * (bytes - at - piece.bytes))) & ((1n << BigInt(8 * piece.bytes)) - 1n), piece.bytes);
-    const pieceMask = part(mask);
-    if (pieceMask === 0n) break;
-    const masked = builder.binary("and", "i32", piece.value, l.i32(pieceMask));
-    const next = l.block();
-    builder.branch("eq", "i32", masked, l.i32(part(prefix)), edge(next), edge(no));
-    l.goOn(next);
-    at += piece.bytes;
-  }
-  builder.jump(yes);
-}
-
-/** Binary search over disjoint ascending ranges: the last that begins at or below the value is the only one that can hold it. */
-function searchTree(
-  l: Lowering,
-  value: ValueId,
-  type: IntType,
-  ranges: readonly NumberRange[],
-  yes: BlockId,
-  no: BlockId,
-): void {
-  const { builder } = l;
-  const constant = (v: bigint): ValueId => builder.constant(type, v);
-  const open = [{ block: null as BlockId | null, from: 0, to: ranges.length, min: 0n }];
-  for (let part = open.pop(); part !== undefined; part = open.pop()) {
-    if (part.block !== null) l.goOn(part.block);
-    if (part.to - part.from === 1) {
-      const range = must(ranges[part.from], "a range");
-      if (range.from === range.to) builder.branch("eq", type, value, constant(range.from), edge(yes), edge(no));
-      else if (part.min >= range.from) builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
-      else testRange(l, value, range, yes, no);
-      continue;
-    }
-    const middle = (part.from + part.to) >> 1;
-    const start = must(ranges[middle], "a range").from;
-    const [below, above] = [l.block(), l.block()];
-    builder.branch("ult", type, value, constant(start), edge(below), edge(above));
-    open.push(
-      { block: above, from: middle, to: part.to, min: start },
-      { block: below, from: part.from, to: middle, min: part.min },
-    );
-  }
-}
-
-function inTuples(l: Lowering, value: HExpr, tuples: readonly (readonly bigint[])[], yes: BlockId, no: BlockId): void {
-  const whole = lowerValue(l, value);
-  for (const tuple of tuples) {
-    const next = l.block();
-    equalValues(l, whole, constantValue(l, value.type, [...tuple]), value.type, yes, next);
-    l.goOn(next);
-  }
-  l.builder.jump(no);
-}
-
-function constantValue(l: Lowering, type: Type, flat: bigint[]): Value {
-  const elements = elementsOf(type);
-  if (elements !== null) return { kind: "aggregate", elements: elements.map((e) => constantValue(l, e, flat)) };
-  return lowerValue(l, { kind: "const", value: must(flat.shift(), "an element"), type, span: l.program.span });
 }

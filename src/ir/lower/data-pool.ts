@@ -22,6 +22,9 @@ export class DataPool {
   readonly #sizes = new Map<SectionName, number>();
   readonly #globals = new Map<GlobalSymbol, number>();
   readonly #strings = new Map<string, { readonly offsetBytes: number; readonly bytes: number }>();
+  readonly #made = new Map<object, unknown>();
+  readonly #tables = new Map<number, { readonly bytes: Uint8Array; readonly offsetBytes: number }[]>();
+  #tableCount = 0;
 
   constructor(globals: readonly GlobalSymbol[]) {
     for (const global of globals) {
@@ -57,6 +60,28 @@ export class DataPool {
     return place;
   }
 
+  /** What `make` made for `key`, made once: so that programs share what they look up in one set. */
+  once<T>(key: object, make: () => T): T {
+    const known = this.#made.get(key);
+    if (known !== undefined) return known as T;
+    const made = make();
+    this.#made.set(key, made);
+    return made;
+  }
+
+  /** The place of a table in `.rodata`, in bytes, aligned to 8. Equal tables are kept once. */
+  table(bytes: Uint8Array): number {
+    const sum = checkOf(bytes);
+    const alike = this.#tables.get(sum) ?? [];
+    const known = alike.find((t) => t.bytes.length === bytes.length && t.bytes.every((byte, i) => byte === bytes[i]));
+    if (known !== undefined) return known.offsetBytes;
+    const name = `xdpc_table_${this.#tableCount++}`;
+    const type = { kind: "array", element: btfInt(8), count: bytes.length } as const;
+    const offsetBytes = this.#append(".rodata", bytes, 8, (at) => ({ name, type, offsetBytes: at, local: true }));
+    this.#tables.set(sum, [...alike, { bytes, offsetBytes }]);
+    return offsetBytes;
+  }
+
   /** The sections that have anything in them. */
   sections(): DataSection[] {
     return SECTIONS.flatMap((name) => {
@@ -79,4 +104,11 @@ export class DataPool {
     this.#sizes.set(section, at + bytes.length);
     return at;
   }
+}
+
+/** A sum that differs for most tables that differ. */
+function checkOf(bytes: Uint8Array): number {
+  let sum = bytes.length;
+  for (const byte of bytes) sum = (Math.imul(sum, 31) + byte) | 0;
+  return sum;
 }

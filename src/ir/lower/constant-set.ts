@@ -1,0 +1,159 @@
+// Membership in constant sets: a few elements become comparisons as they were written, some a search tree, many a table in .rodata
+// (set-table.ts). Called by condition.ts for `in` and by statement.ts for the arms of a `switch`.
+
+import { must } from "../../base/assert.ts";
+import type { ConstantSet, HExpr, NumberRange, SetElement } from "../hir.ts";
+import type { BlockId, IntType, ValueId } from "../ir.ts";
+import { layoutOf } from "../layout.ts";
+import { elementsOf, scalarBits, type Type } from "../types.ts";
+import { edge, equalValues, lowerCompare } from "./condition.ts";
+import { lowerNumber, lowerPieces, lowerValue, settled } from "./evaluate.ts";
+import type { Lowering } from "./lowering.ts";
+import { inBits, inPages } from "./set-table.ts";
+import { isPieces, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
+
+/** Sets of up to this many elements are tested one by one, as they were written; longer ones by a search tree. */
+const FEW = 4;
+/** Sets of up to this many ranges are a search tree; longer ones are a table. */
+const MOST_IN_TREE = 32;
+
+/** Goes to `yes` where the value is in the set. */
+export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
+  const value = settled(l, member);
+  if (set.kind === "tuples") return inTuples(l, value, set.tuples, yes, no);
+  if (set.ranges.length === 0) return l.builder.jump(no);
+  const { written } = set;
+  if (written !== null && (written.length <= FEW || value.type.kind === "ipv6"))
+    return oneByOne(l, value, written, yes, no);
+  const bits = scalarBits(value.type) ?? 64;
+  if (set.ranges.length > MOST_IN_TREE) {
+    const ways = { yes: edge(yes), no: edge(no) };
+    if (bits <= 16) return inBits(l, lowerNumber(l, value), set, bits, ways);
+    if (bits === 32) return inPages(l, lowerNumber(l, value), set, ways);
+  }
+  const number = lowerNumber(l, value);
+  const type: IntType = l.builder.typeOf(number) === "i64" ? "i64" : "i32";
+  if (set.ranges.every((r) => r.from === r.to)) {
+    return l.builder.switchOn(
+      type,
+      number,
+      set.ranges.map((r) => ({ value: r.from, edge: edge(yes) })),
+      edge(no),
+    );
+  }
+  searchTree(l, number, type, set.ranges, yes, no);
+}
+
+function oneByOne(l: Lowering, value: HExpr, elements: readonly SetElement[], yes: BlockId, no: BlockId): void {
+  if (elements.length === 0) return l.builder.jump(no);
+  for (const [i, element] of elements.entries()) {
+    const next = i === elements.length - 1 ? no : l.block();
+    testElement(l, value, element, yes, next);
+    if (next !== no) l.goOn(next);
+  }
+}
+
+function testElement(l: Lowering, value: HExpr, element: SetElement, yes: BlockId, no: BlockId): void {
+  const { builder } = l;
+  const constant = (v: bigint): HExpr => ({ kind: "const", value: v, type: value.type, span: value.span });
+  switch (element.kind) {
+    case "value":
+      return lowerCompare(l, "==", value, constant(element.value), yes, no);
+    case "range": {
+      if (!isPieces(value.type)) return testRange(l, lowerNumber(l, value), element, yes, no);
+      const above = l.block();
+      lowerCompare(l, ">=", value, constant(element.from), above, no);
+      l.goOn(above);
+      return lowerCompare(l, "<=", value, constant(element.to), yes, no);
+    }
+    case "prefix": {
+      const bits = scalarBits(value.type) ?? 32;
+      const mask = ((1n << BigInt(element.length)) - 1n) << BigInt(bits - element.length);
+      if (!isPieces(value.type)) {
+        const masked = builder.binary("and", "i32", lowerNumber(l, value), l.i32(mask));
+        return builder.branch("eq", "i32", masked, l.i32(element.value), edge(yes), edge(no));
+      }
+      return prefixOfPieces(l, value, element.value, mask, yes, no);
+    }
+  }
+}
+
+/**
+ * One comparison of how far the value is below the end. The verifier doesn't learn the value's own range from it, so it needn't
+ * follow what comes next once for a value inside and once for one outside.
+ */
+function testRange(l: Lowering, value: ValueId, range: NumberRange, yes: BlockId, no: BlockId): void {
+  const { builder } = l;
+  const type: IntType = builder.typeOf(value) === "i64" ? "i64" : "i32";
+  const constant = (v: bigint): ValueId => builder.constant(type, v);
+  if (range.from === 0n) return builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
+  const below = builder.binary("sub", type, constant(range.to), value);
+  builder.branch("ule", type, below, constant(range.to - range.from), edge(yes), edge(no));
+}
+
+/** Compares only the pieces a prefix covers; the last one under its mask. */
+function prefixOfPieces(l: Lowering, value: HExpr, prefix: bigint, mask: bigint, yes: BlockId, no: BlockId): void {
+  const { builder } = l;
+  const bytes = layoutOf(value.type).bytes;
+  let at = 0;
+  for (const piece of widen(l, lowerPieces(l, value, 4), pieceSizes(bytes, 4))) {
+    const part = (v: bigint): bigint =>
+      swapBytes((v >> BigInt(8 * (bytes - at - piece.bytes))) & ((1n << BigInt(8 * piece.bytes)) - 1n), piece.bytes);
+    const pieceMask = part(mask);
+    if (pieceMask === 0n) break;
+    const masked = builder.binary("and", "i32", piece.value, l.i32(pieceMask));
+    const next = l.block();
+    builder.branch("eq", "i32", masked, l.i32(part(prefix)), edge(next), edge(no));
+    l.goOn(next);
+    at += piece.bytes;
+  }
+  builder.jump(yes);
+}
+
+/** Binary search over disjoint ascending ranges: the last that begins at or below the value is the only one that can hold it. */
+function searchTree(
+  l: Lowering,
+  value: ValueId,
+  type: IntType,
+  ranges: readonly NumberRange[],
+  yes: BlockId,
+  no: BlockId,
+): void {
+  const { builder } = l;
+  const constant = (v: bigint): ValueId => builder.constant(type, v);
+  const open = [{ block: null as BlockId | null, from: 0, to: ranges.length, min: 0n }];
+  for (let part = open.pop(); part !== undefined; part = open.pop()) {
+    if (part.block !== null) l.goOn(part.block);
+    if (part.to - part.from === 1) {
+      const range = must(ranges[part.from], "a range");
+      if (range.from === range.to) builder.branch("eq", type, value, constant(range.from), edge(yes), edge(no));
+      else if (part.min >= range.from) builder.branch("ule", type, value, constant(range.to), edge(yes), edge(no));
+      else testRange(l, value, range, yes, no);
+      continue;
+    }
+    const middle = (part.from + part.to) >> 1;
+    const start = must(ranges[middle], "a range").from;
+    const [below, above] = [l.block(), l.block()];
+    builder.branch("ult", type, value, constant(start), edge(below), edge(above));
+    open.push(
+      { block: above, from: middle, to: part.to, min: start },
+      { block: below, from: part.from, to: middle, min: part.min },
+    );
+  }
+}
+
+function inTuples(l: Lowering, value: HExpr, tuples: readonly (readonly bigint[])[], yes: BlockId, no: BlockId): void {
+  const whole = lowerValue(l, value);
+  for (const tuple of tuples) {
+    const next = l.block();
+    equalValues(l, whole, constantValue(l, value.type, [...tuple]), value.type, yes, next);
+    l.goOn(next);
+  }
+  l.builder.jump(no);
+}
+
+function constantValue(l: Lowering, type: Type, flat: bigint[]): Value {
+  const elements = elementsOf(type);
+  if (elements !== null) return { kind: "aggregate", elements: elements.map((e) => constantValue(l, e, flat)) };
+  return lowerValue(l, { kind: "const", value: must(flat.shift(), "an element"), type, span: l.program.span });
+}
