@@ -96,8 +96,15 @@ describeWith("the checker and the kernel", [kernelProblem(), clangProblem(), deb
 
   test("random programs", () => {
     prove(
-      Array.from({ length: 500 }, (_, index) => randomProgram(seed, index)),
+      Array.from({ length: 400 }, (_, index) => randomProgram("random programs", seed, index)),
       0.99,
+    );
+  });
+
+  test("calls of all helpers and of kernel functions", () => {
+    prove(
+      Array.from({ length: 200 }, (_, index) => randomProgram("random calls", seed, index)),
+      0.9,
     );
   });
 });

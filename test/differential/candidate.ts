@@ -20,6 +20,7 @@ export const corpora = [
   "mutants",
   "mutants of kernel tests",
   "random programs",
+  "random calls",
   "kernel tests",
 ] as const;
 

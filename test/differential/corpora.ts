@@ -6,6 +6,7 @@ import { Random } from "../support/random.ts";
 import type { Candidate, Corpus } from "./candidate.ts";
 import { generate } from "./generate.ts";
 import { generateCalls } from "./generate-calls.ts";
+import { generateKfuncs } from "./generate-kfuncs.ts";
 import { generateNumbers, generatePaths } from "./generate-paths.ts";
 import { mutate } from "./mutate.ts";
 
@@ -42,17 +43,16 @@ export class MutantSource {
   }
 }
 
-/** Kinds of random programs, in turn. */
-const GENERATORS: readonly ((random: Random) => ProgramImage)[] = [
-  generate,
-  generateNumbers,
-  generatePaths,
-  generateCalls,
-];
+/** Kinds of random programs, and of programs that call all there is to call; in turn. */
+const GENERATORS = {
+  "random programs": [generate, generateNumbers, generatePaths],
+  "random calls": [generateCalls, generateKfuncs],
+} as const;
 
 /** Random program number `index` of a seed. */
-export function randomProgram(seed: number, index: number): Candidate {
-  const make = GENERATORS[index % GENERATORS.length]!;
-  const image = make(new Random(Math.imul(seed, 0x85ebca6b) + index));
-  return { corpus: "random programs", name: `random ${seed}/${index}`, image };
+export function randomProgram(corpus: keyof typeof GENERATORS, seed: number, index: number): Candidate {
+  const makers = GENERATORS[corpus];
+  const make = makers[index % makers.length]!;
+  const image: ProgramImage = make(new Random(Math.imul(seed, 0x85ebca6b) + index));
+  return { corpus, name: `${corpus} ${seed}/${index}`, image };
 }

@@ -18,6 +18,7 @@ const seed = number("XDPC_SEED", 1);
 const mutants = number("XDPC_MUTANTS", 20_000);
 const kernelMutants = number("XDPC_KERNEL_MUTANTS", 10_000);
 const random = number("XDPC_RANDOM", 5000);
+const calls = number("XDPC_CALLS", 2000);
 const generated = number("XDPC_GENERATED", 100);
 const every = process.env.XDPC_EVERY === "1";
 const only = process.env.XDPC_CORPORA?.split(",") ?? null;
@@ -77,7 +78,11 @@ if (again.length > 0) {
     });
   if (wants("random"))
     stage("random programs", () => {
-      for (let index = 0; index < random; index++) judge(randomProgram(seed, index));
+      for (let index = 0; index < random; index++) judge(randomProgram("random programs", seed, index));
+    });
+  if (wants("calls"))
+    stage("random calls", () => {
+      for (let index = 0; index < calls; index++) judge(randomProgram("random calls", seed, index));
     });
   const tests = wants("kernel") || wants("kernel-mutants") ? kernelTests() : [];
   if (wants("kernel")) stage("kernel tests", () => tests.forEach(judge));
