@@ -99,4 +99,4 @@ export interface Env {
 //   references.ts: checkReleased(env: Env, exiting: "exit" | "callback" | "tailCall" | "legacy"): void    (check_resource_leak)
 //                  releaseReferenceId(env: Env, id: number): void
 //   packet.ts:     clearPacketPointers(env: Env): void    (clear_all_pkt_pointers)
-//   memory-regions.ts: checkMemoryArgument(env: Env, register: number, bytes: number): void   (check_mem_reg, for global functions)
+//   memory-buffers.ts: checkMemoryArgument(env: Env, register: number, bytes: number): void   (check_mem_reg, for global functions)

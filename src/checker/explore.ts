@@ -11,7 +11,7 @@ import { walkKfuncCall } from "./kfuncs.ts";
 import { walkAtomic, walkLoad, walkStore } from "./memory.ts";
 import type { Path } from "./path.ts";
 import { opcodes } from "./program.ts";
-import { Pruning, previousVisit, widen } from "./prune.ts";
+import { Pruning } from "./prune.ts";
 import { point } from "./structure.ts";
 import { refuse } from "./verdict.ts";
 import { startOf, type Walk } from "./walk.ts";
@@ -162,10 +162,8 @@ function stepMayGoto(walk: Walk, slot: number): number {
   reserved("dst", program.dst[slot] as number);
   reserved("imm", program.imm[slot] as number);
   const off = program.off[slot] as number;
-  const { parent } = walk.path;
-  const before = parent === null ? null : previousVisit(walk, parent, slot);
-  const later = walk.push(slot + 1);
-  later.state.mayGotoDepth++;
-  if (before !== null) widen(before, later.state);
+  walk.pushTurn((state) => {
+    state.mayGotoDepth++;
+  });
   return slot + off + 1;
 }
