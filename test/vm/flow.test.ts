@@ -366,6 +366,33 @@ describe.each(executors)("%s", (executor) => {
     expect(faultOf(() => stale.run(Uint8Array.of(9, 8)))).toMatchObject({ kind: "badAddress", slot: 3 });
   });
 
+  test("around a packet there are zeros, whatever came before it", () => {
+    const widen: HelperFunction = (env) => {
+      const { context } = env;
+      if (context === null) return;
+      context.data -= 100;
+      context.dataMeta = context.data;
+      context.dataEnd += 100;
+      env.packetMoved();
+    };
+    const machine = new Machine(
+      [assembled("call 1\nexit", "widen"), assembled("r2 = *(u32 *)(r1 + 4)\n*(u32 *)(r2 - 4) = -1\nexit", "write")],
+      { executor, helpers: new Map([[1, widen]]) },
+    );
+    const widened = (): Uint8Array => machine.run(Uint8Array.of(5), { program: "widen" }).packet;
+    const expected = new Uint8Array(201);
+    expected[100] = 5;
+    expect(widened()).toEqual(expected);
+    machine.run(new Uint8Array(60).fill(7), { program: "write" });
+    expect(widened()).toEqual(expected);
+    machine.run(new Uint8Array(60).fill(7), { program: "write", meta: new Uint8Array(40).fill(8) });
+    expect(widened()).toEqual(expected);
+    machine.run(new Uint8Array(60).fill(7), { program: "widen" });
+    expect(widened()).toEqual(expected);
+    machine.run(new Uint8Array(9000).fill(7), { program: "write" });
+    expect(widened()).toEqual(expected);
+  });
+
   test("an observer sees every instruction with the registers before it", () => {
     const seen: string[] = [];
     const machine = new Machine(assembled("r0 = 2\ncall f\nr0 += 1\nexit\nf: r0 = 7\nexit"), { executor });
