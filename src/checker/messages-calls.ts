@@ -43,8 +43,8 @@ const wanted: Readonly<Record<ArgKind, string>> = {
   extra: "anything",
 };
 
-/** Tells a refused call. */
-export function callWords(fault: CallFault): FaultWords {
+/** Tells a refused call; `place` names where another instruction is ("line 12"). */
+export function callWords(fault: CallFault, place: (slot: number) => string): FaultWords {
   switch (fault.kind) {
     case "unknownHelper":
       return plain(`calls helper ${fault.id}, which no kernel up to 6.18 has`);
@@ -86,25 +86,25 @@ export function callWords(fault: CallFault): FaultWords {
       return {
         message:
           fault.why === "notHeld" ? "releases a lock that isn't held" : "releases another lock than the one held",
-        known: fault.acquiredAt === null ? [] : [`a lock is held since instruction ${fault.acquiredAt}`],
+        known: fault.acquiredAt === null ? [] : [`a lock is held since ${place(fault.acquiredAt)}`],
         help: "release each lock through the pointer it was taken by, on every path once",
       };
     case "callWithLock":
       return {
         message: `calls ${fault.helper === null ? "a function" : `bpf_${fault.helper}`} while a lock is held`,
-        known: [`the lock was taken at instruction ${fault.acquiredAt}`],
+        known: [`the lock was taken at ${place(fault.acquiredAt)}`],
         help: "call it before bpf_spin_lock or after bpf_spin_unlock",
       };
     case "unreleased":
       return {
         message: `${ending(fault.exiting)} with something acquired that wasn't given back`,
-        known: [`it was acquired at instruction ${fault.acquiredAt}`],
+        known: [`it was acquired at ${place(fault.acquiredAt)}`],
         help: "give it back on every path: bpf_ringbuf_submit or bpf_ringbuf_discard for a record, bpf_sk_release for a socket",
       };
     case "lockHeld":
       return {
         message: `${ending(fault.exiting)} with a lock held`,
-        known: fault.acquiredAt < 0 ? [] : [`it was taken at instruction ${fault.acquiredAt}`],
+        known: fault.acquiredAt < 0 ? [] : [`it was taken at ${place(fault.acquiredAt)}`],
         help: "call bpf_spin_unlock on every path",
       };
     case "notAcquired":

@@ -31,17 +31,25 @@ export interface ToldFault extends FaultWords {
 /** Tells a refusal. */
 export function tellFault(image: ProgramImage, report: FaultReport): ToldFault {
   return {
-    ...faultWords(report.fault),
+    ...faultWords(report.fault, (slot) => placeAt(image, slot)),
     line: report.slot === null ? null : lineAt(image, report.slot),
     path: report.path.map(({ slot, taken }) => ({ slot, taken, line: lineAt(image, slot) })),
     calls: report.callSites.map((slot) => lineAt(image, slot)),
   };
 }
 
-/** A fault in words, without its place. */
-export function faultWords(fault: Fault): FaultWords {
+/** A fault in words, without its place; `place` names that of other instructions it speaks of. */
+export function faultWords(
+  fault: Fault,
+  place: (slot: number) => string = (slot) => `instruction ${slot}`,
+): FaultWords {
   if (isAccessFault(fault)) return memoryWords(fault);
-  return isCallFault(fault) ? callWords(fault) : engineWords(fault);
+  return isCallFault(fault) ? callWords(fault, place) : engineWords(fault);
+}
+
+function placeAt(image: ProgramImage, slot: number): string {
+  const line = lineAt(image, slot);
+  return line === null ? `instruction ${slot}` : `line ${line.line}`;
 }
 
 /** The source line that the instruction at `slot` was made from, or null without line info. */

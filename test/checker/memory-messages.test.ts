@@ -2,18 +2,14 @@
 
 import { describe, expect, test } from "vitest";
 import { checkProgram } from "../../src/checker/check.ts";
-import { callWords } from "../../src/checker/messages-calls.ts";
-import { memoryWords } from "../../src/checker/messages-memory.ts";
-import type { Fault } from "../../src/checker/verdict.ts";
+import { faultWords } from "../../src/checker/messages.ts";
 import type { FaultWords } from "../../src/checker/words.ts";
 import { imageOf } from "./memory-programs.ts";
 
-/** The words for the program's fault, by either of the two rooms' builders. */
+/** The words for the program's fault, or the verdict where there is none. */
 function wordsOf(text: string, license = "GPL"): FaultWords | string {
   const { verdict, fault } = checkProgram(imageOf({ text: text.replace(/^\s+/gm, ""), license }));
-  if (fault === null) return verdict;
-  const found: Fault = fault.fault;
-  return callWords(found as never) ?? memoryWords(found as never) ?? found.kind;
+  return fault === null ? verdict : faultWords(fault.fault);
 }
 
 const packet = (bytes: number): string => `r7 = *(u32 *)(r1 + 0)
