@@ -109,6 +109,8 @@ export interface CompileOutput {
 /** What those who run the programs need to know of their source. */
 export interface CompileModel {
   readonly headers: readonly Header[];
+  /** The config values that hold the indexes of devices which rules name. */
+  readonly devices: readonly GlobalSymbol[];
   readonly tests: readonly HTest[];
   /** What the option `setUp` says. */
   readonly setUp: readonly HFill[];
@@ -188,6 +190,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const ir = (): string => programs.map(({ fn }) => printIr(fn)).join("\n");
   const model: CompileModel = {
     headers: module.headers,
+    devices: module.globals.filter((g) => g.device !== undefined),
     tests: module.tests,
     setUp,
     offsetOf: (global) => data.offsetOf(global),

@@ -44,7 +44,12 @@ export function checkFill(ctx: Context, step: { target: ast.Expr; value: ast.Exp
     ctx.diagnostics.add(badFill(target.span, "a test sets whole entries", "write `flows[key] = Stats { packets: 1 }`"));
     return null;
   }
-  const decl = ctx.find(target.name.text, target.span, ["meta"]);
+  const device = ctx.devices.get(target.name.text);
+  if (device !== undefined) {
+    const bytes = bytesOf(ctx, checkValueAs(ctx, GLOBAL, value, device.type), value.span);
+    return bytes === null ? null : { kind: "global", symbol: device, value: bytes, span };
+  }
+  const decl = ctx.find(target.name.text, target.span, ["meta", ...ctx.devices.keys()]);
   if (decl === null) return null;
   if (decl.kind === "configDecl" || decl.kind === "varDecl") {
     const symbol = globalOf(ctx, decl);

@@ -3,6 +3,7 @@
 
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
+import { checkNetworkStep, isNetworkStep } from "./check-test-network.ts";
 import { checkLayers } from "./check-test-packet.ts";
 import { checkFill, checkStateCondition } from "./check-test-state.ts";
 import { checkConstant } from "./check-value.ts";
@@ -71,7 +72,7 @@ function stepOf(ctx: Context, step: ast.TestStep, sent: boolean): HTestStep | nu
     case "error":
       return null;
     case "fill":
-      return checkFill(ctx, step);
+      return isNetworkStep(ctx, step.target) ? checkNetworkStep(ctx, step) : checkFill(ctx, step);
     case "packet": {
       const layers = checkLayers(ctx, step.layers, false);
       const times = step.times === null ? 1 : timesOf(ctx, step.times);
@@ -136,10 +137,7 @@ function fateOf(ctx: Context, action: ast.Stmt): HFate | null {
       return { kind: "verdict", verdict: action.verdict.verdict };
     case "redirect": {
       const { target } = action;
-      if (target.kind === "device") {
-        ctx.diagnostics.add(messages.notSupportedYet(action.span, "redirectDevice", "use a devmap of one entry"));
-        return null;
-      }
+      if (target.kind === "device") return deviceOf(ctx, target.name);
       const map = mapNamed(ctx, target.map, "target", "a map of redirect targets");
       if (map === null) return null;
       if (target.key === null) {
@@ -153,15 +151,27 @@ function fateOf(ctx: Context, action: ast.Stmt): HFate | null {
       const key = checkConstant(ctx, Scope.global, target.key, "the key of an expected redirect");
       return key === null ? null : { kind: "redirect", map, key: key.value };
     }
-    case "flood":
-      ctx.diagnostics.add(messages.notSupportedYet(action.span, "flood"));
-      return null;
+    case "flood": {
+      const map = mapNamed(ctx, action.map, "target", "a map of devices");
+      return map === null ? null : { kind: "flood", map };
+    }
     case "forward":
-      ctx.diagnostics.add(messages.notSupportedYet(action.span, "forward"));
-      return null;
+      return { kind: "device", device: null };
     case "tail":
       return fault(action.span, "a tail call is no end", "expect what the program it leads to decides");
     default:
       return fault(action.span, "this can't be expected");
   }
+}
+
+/** The device an expectation names: as a rule does, or by number. */
+function deviceOf(ctx: Context, expr: ast.Expr): HFate | null {
+  if (expr.kind !== "string") {
+    const index = checkConstant(ctx, Scope.global, expr, "the device of an expected redirect");
+    return index === null ? null : { kind: "device", device: index.value };
+  }
+  const device = [...ctx.devices.values()].find((d) => d.device === expr.value);
+  if (device !== undefined) return { kind: "device", device };
+  ctx.diagnostics.add(badExpectation(expr.span, `no rule redirects to "${expr.value}"`));
+  return null;
 }

@@ -15,7 +15,7 @@ export interface HTest {
 }
 
 /** What a test does and expects, in order. */
-export type HTestStep = HFill | HPacket | HExpectation;
+export type HTestStep = HFill | HNetworkStep | HPacket | HExpectation;
 
 /** Sets up what surrounds the next packets. */
 export type HFill =
@@ -35,6 +35,22 @@ export type HFill =
       readonly value: Uint8Array;
       readonly span: Span;
     };
+
+/** A part of the network that route lookups ask; it holds for the whole test. Addresses as texts. */
+export interface HNetworkStep {
+  readonly kind: "network";
+  readonly part:
+    | {
+        readonly kind: "device";
+        readonly ifindex: number;
+        readonly mac: string;
+        /** With their networks: "10.0.3.1/24". */
+        readonly addresses: readonly string[];
+      }
+    | { readonly kind: "route"; readonly to: string; readonly ifindex: number; readonly via?: string }
+    | { readonly kind: "neighbour"; readonly address: string; readonly ifindex: number; readonly mac: string };
+  readonly span: Span;
+}
 
 /** Sends a packet `times` times. */
 export interface HPacket {
@@ -81,7 +97,10 @@ export type HExpectation =
 export type HFate =
   | { readonly kind: "verdict"; readonly verdict: VerdictName }
   /** `key` null: the packet's receive queue. */
-  | { readonly kind: "redirect"; readonly map: MapSymbol; readonly key: bigint | null };
+  | { readonly kind: "redirect"; readonly map: MapSymbol; readonly key: bigint | null }
+  /** Out of a device: the one whose index a global holds, or that of a number; null: any, as `forward` finds it. */
+  | { readonly kind: "device"; readonly device: GlobalSymbol | bigint | null }
+  | { readonly kind: "flood"; readonly map: MapSymbol };
 
 /** A condition on maps and globals. Entries that aren't there make a comparison false. */
 export type HStateCond =

@@ -354,9 +354,6 @@ export function needsKernel(
 export const UNSUPPORTED = {
   exceeds: ["X0901", "limiters (`limiter`, `exceeds`) are"],
   mapKind: ["X0904", "maps of this kind are"],
-  redirectDevice: ["X0907", "tests that expect `redirect dev` are"],
-  flood: ["X0908", "tests that expect `flood` are"],
-  forward: ["X0909", "tests that expect `forward` are"],
   tail: ["X0910", "`tail` is"],
   emit: ["X0911", "`emit` and `sample` are"],
   headChange: ["X0912", "`encap` and `decap` are"],

@@ -83,6 +83,7 @@ export function kernelPlan(test: HTest, compiled: Compiled): KernelPlan {
     switch (step.kind) {
       case "expect":
       case "expectState":
+      case "network":
         break;
       case "packet": {
         const packet = makePacket(step.layers);

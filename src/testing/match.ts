@@ -1,24 +1,47 @@
 // Whether a packet is as expected: its headers against a pattern's layers, its fate against the one that was named. Says what differs, a
 // line for each. Works by the declarations; knows nothing of protocols.
 
-import type { NumberRange } from "../ir/hir.ts";
+import type { GlobalSymbol, NumberRange } from "../ir/hir.ts";
 import type { HFate, HLayer } from "../ir/hir-test.ts";
 import type { RunResult } from "../vm/machine.ts";
 import { readField } from "./header-values.ts";
 import { type ReadPacket, wrongValue } from "./read-packet.ts";
+import type { Session } from "./session.ts";
 import { fieldNumber, isFlood } from "./show-packet.ts";
 
-/** Whether a packet went where it was to go; `rxQueueIndex` is its receive queue. */
-export function isFate(fate: HFate, result: RunResult, rxQueueIndex: number): boolean {
-  if (fate.kind === "verdict") return result.verdict === `XDP_${fate.verdict.toUpperCase()}`;
-  const { redirect } = result;
-  if (result.verdict !== "XDP_REDIRECT" || redirect?.kind !== "map" || isFlood(result)) return false;
-  return redirect.map.name === fate.map.name && redirect.key === Number(fate.key ?? rxQueueIndex);
+/** Whether a packet went where it was to go, given the state it met. */
+export function isFate(fate: HFate, result: RunResult, session: Session): boolean {
+  const { redirect, verdict } = result;
+  if (fate.kind === "verdict") return verdict === `XDP_${fate.verdict.toUpperCase()}`;
+  if (verdict !== "XDP_REDIRECT" || redirect === null) return false;
+  switch (fate.kind) {
+    case "device":
+      if (redirect.kind !== "device") return false;
+      return fate.device === null || BigInt(redirect.ifindex) === indexOf(fate.device, session);
+    case "flood":
+      return redirect.kind === "map" && isFlood(result) && redirect.map.name === fate.map.name;
+    case "redirect":
+      if (redirect.kind !== "map" || isFlood(result)) return false;
+      return redirect.map.name === fate.map.name && redirect.key === Number(fate.key ?? session.rxQueueIndex);
+  }
+}
+
+function indexOf(device: GlobalSymbol | bigint, session: Session): bigint {
+  return typeof device === "bigint" ? device : session.numberIn(device);
 }
 
 /** A fate in the words of the expectation. */
-export function fateName(fate: HFate, rxQueueIndex: number): string {
-  return fate.kind === "verdict" ? fate.verdict : `redirect ${fate.map.name}[${fate.key ?? rxQueueIndex}]`;
+export function fateName(fate: HFate, session: Session): string {
+  switch (fate.kind) {
+    case "verdict":
+      return fate.verdict;
+    case "flood":
+      return `flood ${fate.map.name}`;
+    case "redirect":
+      return `redirect ${fate.map.name}[${fate.key ?? session.rxQueueIndex}]`;
+    case "device":
+      return fate.device === null ? "forward" : `redirect to device ${indexOf(fate.device, session)}`;
+  }
 }
 
 /** What of a packet isn't as the pattern says; empty when it matches. */

@@ -54,8 +54,8 @@ export class WatchedRules implements Watched {
   constructor(compiled: Compiled, program: string) {
     this.program = program;
     this.#compiled = compiled;
-    const { offsetOf, setUp } = compiled.model;
-    this.#session = new Session(compiled.images, { offsetOf, cpus: 1, openTargets: true, many: true });
+    const { offsetOf, devices, setUp } = compiled.model;
+    this.#session = new Session(compiled.images, { offsetOf, devices, cpus: 1, openTargets: true, many: true });
     for (const fill of setUp) this.#session.apply(fill);
   }
 

@@ -5,6 +5,7 @@ import type { Span } from "../base/source.ts";
 import { textOf } from "../base/source.ts";
 import type { CompileModel } from "../compile.ts";
 import { scalarOf } from "../ir/constant-bytes.ts";
+import type { HStmt } from "../ir/hir.ts";
 import type { HExpectation, HFate, HPacket, HStateCond, HStateValue, HTest } from "../ir/hir-test.ts";
 import { layoutOf } from "../ir/layout.ts";
 import type { ProbedBlock } from "../ir/probes.ts";
@@ -124,10 +125,9 @@ function attempt(test: HTest, compiled: Compiled): Attempt {
       }
       case "expect": {
         freshly = false;
-        const queue = session.rxQueueIndex;
-        const wrong = sent.find(({ result }) => !isFate(step.fate, result, queue));
+        const wrong = sent.find(({ result }) => !isFate(step.fate, result, session));
         if (wrong !== undefined) {
-          const message = `expected ${fateName(step.fate, queue)}, but it was: ${fateText(wrong.result)}`;
+          const message = `expected ${fateName(step.fate, session)}, but it was: ${fateText(wrong.result)}`;
           return fail(step, step.span, message, [], wrong);
         }
         for (const one of step.packet === null ? [] : sent) {
@@ -142,6 +142,8 @@ function attempt(test: HTest, compiled: Compiled): Attempt {
         const details = stateDetails(session, step.condition);
         return fail(step, step.span, `\`${textOf(step.condition.span)}\` doesn't hold`, details, last);
       }
+      case "network":
+        break;
       default:
         freshly = false;
         session.apply(step);
@@ -184,7 +186,7 @@ function pathOfPacket(test: HTest, compiled: Compiled, number: number): readonly
   let packets = 0;
   for (const step of test.steps) {
     if (step.kind === "meta") meta[step.name] = step.value;
-    if (step.kind === "expect" || step.kind === "expectState") continue;
+    if (step.kind === "expect" || step.kind === "expectState" || step.kind === "network") continue;
     if (step.kind !== "packet") {
       session.apply(step);
       continue;
@@ -226,14 +228,23 @@ function statementsWith(compiled: Compiled, program: string, fate: HFate): reado
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     for (const { statement, span, branches } of at.block.statements) {
       open.push(...branches.map(({ what, block, span: arm }) => ({ block, of: what === "arm" ? arm : span })));
-      const same =
-        fate.kind === "verdict"
-          ? statement.kind === "verdict" && statement.verdict === fate.verdict
-          : statement.kind === "redirect" && statement.map.name === fate.map.name;
-      if (same) found.push(at.of ?? span);
+      if (doesSo(statement, fate)) found.push(at.of ?? span);
     }
   }
   return found.sort((a, b) => (a.file === b.file ? a.start - b.start : 0));
+}
+
+function doesSo(statement: HStmt, fate: HFate): boolean {
+  switch (fate.kind) {
+    case "verdict":
+      return statement.kind === "verdict" && statement.verdict === fate.verdict;
+    case "redirect":
+      return statement.kind === "redirect" && statement.map.name === fate.map.name;
+    case "flood":
+      return statement.kind === "flood" && statement.map.name === fate.map.name;
+    case "device":
+      return statement.kind === "redirectDevice";
+  }
 }
 
 /** What the parts of a condition that don't hold compare. */

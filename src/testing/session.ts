@@ -9,13 +9,14 @@ import { linkObject } from "../elfwriter/link.ts";
 import { linkFaultText } from "../elfwriter/link-fault.ts";
 import { faultText } from "../elfwriter/object-file.ts";
 import { readObject } from "../elfwriter/read.ts";
-import { scalarOf } from "../ir/constant-bytes.ts";
+import { scalarBytes, scalarOf } from "../ir/constant-bytes.ts";
 import type { GlobalSymbol, MapSymbol, MetaName } from "../ir/hir.ts";
 import type { HFill, HStateCond, HStateValue, HTest } from "../ir/hir-test.ts";
 import { layoutOf } from "../ir/layout.ts";
 import type { RunResult } from "../vm/machine.ts";
 import type { MachineMap } from "../vm/maps/map.ts";
 import { RedirectMap } from "../vm/maps/redirect-maps.ts";
+import type { NetworkDescription, NetworkDevice, NetworkNeighbour, NetworkRoute } from "../vm/network.ts";
 import { StandardMachine } from "../vm/standard.ts";
 import { compareNumbers } from "./header-values.ts";
 
@@ -39,6 +40,10 @@ export interface Compiled {
 export interface SessionOptions {
   /** Where globals lie in their sections. */
   readonly offsetOf: (global: GlobalSymbol) => number;
+  /** Config values for indexes of devices: with open targets each device has one. */
+  readonly devices: readonly GlobalSymbol[];
+  /** What route lookups find; nothing where it is left out. */
+  readonly network?: NetworkDescription;
   /** CPUs that there are, at least 1. */
   readonly cpus: number;
   /** Maps of targets that nobody fills have an entry wherever a program looks; else none. */
@@ -69,9 +74,12 @@ export class Session {
     this.machine = new StandardMachine(images, {
       cpus: options.cpus,
       executor: options.many ? "compiled" : "interpreter",
+      ...(options.network === undefined ? {} : { network: options.network }),
     });
     if (!options.openTargets) return;
     for (const map of this.machine.maps.values()) if (map instanceof RedirectMap) openTargets(map);
+    for (const [i, device] of options.devices.entries())
+      this.#globalBytes(device)?.set(scalarBytes(device.type, BigInt(FIRST_DEVICE + i)));
   }
 
   /** Does what a step of a test says about the state. */
@@ -166,6 +174,11 @@ export class Session {
     return Uint8Array.from({ length: bytes }, (_, i) => Number((sum >> BigInt(8 * i)) & 0xffn));
   }
 
+  /** The number a global holds. */
+  numberIn(symbol: GlobalSymbol): bigint {
+    return scalarOf(symbol.type, this.#globalBytes(symbol) ?? new Uint8Array());
+  }
+
   /** How often a probe was passed since `forgetProbe`, or since the start. */
   countOf(probe: GlobalSymbol): number {
     const bytes = this.#globalBytes(probe);
@@ -201,6 +214,9 @@ export class Session {
 /** More packets than these are worth compiling the program to JavaScript. */
 const MANY_PACKETS = 2_000;
 
+/** Devices that rules name have indexes from here on, where nobody says otherwise. */
+const FIRST_DEVICE = 101;
+
 /** A session for a test: as many CPUs as it speaks of, targets open. */
 export function sessionFor(test: HTest, compiled: Compiled, openTargets = true): Session {
   let cpus = 1;
@@ -213,8 +229,27 @@ export function sessionFor(test: HTest, compiled: Compiled, openTargets = true):
     if (step.kind === "fillEntry" && step.map.mapKind === "cpumap")
       cpus = Math.max(cpus, Number(scalarOf({ kind: "int", bits: 32 }, step.key)) + 1);
   }
-  const { offsetOf } = compiled.model;
-  return new Session(compiled.images, { offsetOf, cpus, openTargets, many: packets > MANY_PACKETS });
+  const { offsetOf, devices } = compiled.model;
+  const network = networkOf(test);
+  return new Session(compiled.images, { offsetOf, devices, network, cpus, openTargets, many: packets > MANY_PACKETS });
+}
+
+/** What a test says of the network; the devices it speaks of, and the one that packets come in by, forward. */
+function networkOf(test: HTest): NetworkDescription {
+  const devices = new Map<number, NetworkDevice>([[1, { ifindex: 1 }]]);
+  const routes: NetworkRoute[] = [];
+  const neighbours: NetworkNeighbour[] = [];
+  for (const step of test.steps) {
+    if (step.kind === "meta" && step.name === "ingress_ifindex" && !devices.has(Number(step.value)))
+      devices.set(Number(step.value), { ifindex: Number(step.value) });
+    if (step.kind !== "network") continue;
+    const { part } = step;
+    if (part.kind !== "device" && !devices.has(part.ifindex)) devices.set(part.ifindex, { ifindex: part.ifindex });
+    if (part.kind === "device") devices.set(part.ifindex, part);
+    else if (part.kind === "route") routes.push(part);
+    else neighbours.push(part);
+  }
+  return { devices: [...devices.values()], routes, neighbours };
 }
 
 function clear(map: MachineMap): void {

@@ -53,9 +53,10 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
           stackBytes: 8,
           minimumKernel: "5.4",
           reasons: ["5.2: global data"],
+          processed: null,
         },
       ],
-      model: { headers: [], tests: [], setUp: [], offsetOf: () => 0, probes: new Map() },
+      model: { headers: [], devices: [], tests: [], setUp: [], offsetOf: () => 0, probes: new Map() },
     },
   };
 }

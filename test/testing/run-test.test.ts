@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { runTest, type TestResult } from "../../src/testing/run-test.ts";
 import { type Compiled, imagesOf } from "../../src/testing/session.ts";
 import { compileText, describeDiagnostics } from "../support/compile.ts";
+import { said } from "./support.ts";
 
 function compiled(text: string, probes = false): Compiled {
   const result = compileText(text, { probes });
@@ -61,6 +62,65 @@ describe("verdicts and redirects", () => {
   ];
   test.each(CASES)("%s | %s", (rules, steps, failure) => {
     expect(failureOf(`${TARGETS}${rules}`, steps)).toBe(failure);
+  });
+
+  const DEVICES: readonly (readonly [rules: string, steps: string, failure: string | null])[] = [
+    ['redirect dev "eth1" or drop', 'packet eth\nexpect redirect dev "eth1"', null],
+    ['redirect dev "eth1" or drop', "ifindex_eth1 = 0\npacket eth\nexpect drop", null],
+    ['redirect dev "eth1" or drop', "ifindex_eth1 = 7\npacket eth\nexpect redirect dev 7", null],
+    [
+      'if arp then redirect dev "a"\nredirect dev "b"',
+      'packet eth / arp\nexpect redirect dev "a"\npacket eth\nexpect redirect dev "b"',
+      null,
+    ],
+    [
+      'if arp then redirect dev "a"\nredirect dev "b"',
+      'packet eth\nexpect redirect dev "a"',
+      "expected redirect to device 101, but it was: redirect to device 102",
+    ],
+    ["flood ways", "packet eth\nexpect flood ways", null],
+    ["flood ways", "packet eth\nexpect flood far", "expected flood far, but it was: flood ways"],
+    ["flood ways", "packet eth\nexpect redirect ways[0]", "expected redirect ways[0], but it was: flood ways"],
+    ["flood ways", "packet eth\nexpect forward", "expected forward, but it was: flood ways"],
+  ];
+  test.each(DEVICES)("%s | %s", (rules, steps, failure) => {
+    expect(failureOf(`${TARGETS}${rules}`, steps)).toBe(failure);
+  });
+
+  const NETWORK = `device[1] = (02:00:00:00:00:01, 10.0.1.1/24, 2001:db8:1::1/64)
+device[3] = (02:00:00:00:00:03, 10.0.3.1/24)
+route[10.0.9.0/24] = (3, 10.0.3.254)
+route[2001:db8:9::/48] = (3, 2001:db8:3::fe)
+neighbour[10.0.3.254] = (3, 02:00:00:00:00:fe)
+neighbour[2001:db8:3::fe] = (3, 02:00:00:00:00:fe)
+`;
+  const ROUTED: readonly (readonly [steps: string, failure: string | null])[] = [
+    [
+      "packet eth / ip(saddr: 10.0.1.7, daddr: 10.0.9.9, ttl: 5) / udp\nexpect forward eth(saddr: 02:00:00:00:00:03, daddr: 02:00:00:00:00:fe) / ip(ttl: 4) / udp",
+      null,
+    ],
+    ["packet eth / ip(saddr: 10.0.1.7, daddr: 10.0.9.9) / udp\nexpect redirect dev 3", null],
+    [
+      "packet eth / ip6(saddr: 2001:db8:1::7, daddr: 2001:db8:9::9) / udp\nexpect forward eth / ip6(hop_limit: 63)",
+      null,
+    ],
+    ["packet eth / ip(saddr: 10.0.1.7, daddr: 10.0.9.9, ttl: 1) / udp\nexpect pass", null],
+    ["packet eth / ip(saddr: 10.0.1.7, daddr: 10.0.1.1) / udp\nexpect pass", null],
+    ["packet eth / ip(saddr: 10.0.1.7, daddr: 10.0.3.77) / udp\nexpect pass", null],
+    ["packet eth / ip(saddr: 10.0.1.7, daddr: 8.8.8.8) / udp\nexpect forward", "expected forward, but it was: pass"],
+  ];
+  test.each(ROUTED)("forward | %s", (steps, failure) => {
+    expect(failureOf("forward", NETWORK + steps)).toBe(failure);
+  });
+
+  test.each([
+    ["device[0] = 02:00:00:00:00:01", "device"],
+    ["device[2] = 10.0.0.1/24", "device"],
+    ["route[10.0.0.1] = 3", "route"],
+    ["route[10.0.0.0/8] = (3, 4)", "route"],
+    ["neighbour[10.0.0.1] = 3", "neighbour"],
+  ])("%s is refused", (step, word) => {
+    expect(said(`pass\ntest "t" { ${step} packet eth expect pass }`)).toEqual([`X0804 this describes no ${word}`]);
   });
 });
 
