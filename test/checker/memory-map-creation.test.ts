@@ -58,6 +58,8 @@ describeWith("maps the kernel makes", [kernelProblem()], () => {
       const differ: string[] = [];
       let checked = 0;
       for (const map of variants(kind)) {
+        // Loaders give such a map as many entries as there are CPUs.
+        if (kind === "perf_event_array" && map.maxEntries === 0) continue;
         const answer = create(map, mapKinds[kind].ofMaps ? (fds.at(innerFd.made ? 0 : -1) as number) : 0);
         // What memory lacks isn't ours to say.
         // A cpumap is as big as the kernel has CPUs at most, which is its builder's choice.
