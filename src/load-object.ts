@@ -137,14 +137,19 @@ export class LoadedObject {
 
   #findVariables(object: ObjectFile): void {
     const { btf } = object;
+    // Clang leaves the places out of BTF: the symbols have them.
+    const places = new Map<string, bigint>();
+    for (const { section, name, value } of object.symbols)
+      if (section !== null) places.set(`${section.name} ${name}`, value);
     for (const type of btf?.types ?? []) {
       if (btf === null || type.kind !== "section") continue;
       const map = this.machine.maps.get(type.name);
       if (map === undefined) continue;
-      for (const { variable, offsetBytes } of type.variables) {
+      for (const { variable, ...placed } of type.variables) {
         const declared = btf.types[variable];
         const codec = declared?.kind === "variable" ? btfCodec(btf, declared.type) : null;
         if (declared?.kind !== "variable" || codec === null) continue;
+        const offsetBytes = Number(places.get(`${type.name} ${declared.name}`) ?? placed.offsetBytes);
         if (offsetBytes + codec.bytes <= map.image.valueBytes)
           this.#variables.set(declared.name, { map, offsetBytes, codec });
       }
