@@ -165,5 +165,132 @@ const small: readonly SetCase[] = [
   ),
 ];
 
+/** Prefixes of lengths that lists have, some in the same larger one. */
+function prefixes6(count: number, lengths: readonly number[]): Line[] {
+  return many(count, (i) => {
+    const start = i % 3 === 0 ? 0x20010db8n << 96n : (0x2000n + bits(12)) << 112n;
+    return prefix("ipv6", start | bits(i % 3 === 0 ? 96 : 112), random.pick(lengths));
+  });
+}
+
+const prefix6 = (name: string, lines: readonly Line[]): SetCase => scalars(name, "ipv6", lines, "prefix<ipv6>");
+const ONE = 1n << 128n;
+
+const wide: readonly SetCase[] = [
+  prefix6("nothing but ::/0", [prefix("ipv6", 0n, 0)]),
+  ...[5, 9, 100, 10_000, 100_000].map((n) =>
+    prefix6(`${n} IPv6 prefixes of up to 64 bits`, prefixes6(n, [28, 32, 40, 44, 48, 56, 64])),
+  ),
+  ...[9, 1000, 10_000].map((n) =>
+    prefix6(`${n} IPv6 prefixes of all lengths`, prefixes6(n, [20, 32, 48, 64, 65, 80, 96, 127, 128])),
+  ),
+  prefix6(
+    "IPv6 nests",
+    many(128, (i) => prefix("ipv6", (1n << BigInt(127 - i)) ^ (ONE - 1n), i + 1)).filter((_, i) => i % 2 === 1),
+  ),
+  prefix6(
+    "every second nested block of an IPv6 address",
+    many(63, (i) => prefix("ipv6", 1n << BigInt(2 * i), 128 - 2 * i)),
+  ),
+  scalars(
+    "10,000 IPv6 addresses",
+    "ipv6",
+    many(10_000, () => single("ipv6", bits(128))),
+  ),
+  scalars(
+    "IPv6 addresses in a row",
+    "ipv6",
+    many(3000, (i) => single("ipv6", (0xfe80n << 112n) + BigInt(3 * i))),
+  ),
+  scalars(
+    "10,000 IPv6 ranges",
+    "ipv6",
+    many(10_000, (i) => {
+      const from = bits(128);
+      const to = from + bits(i % 100);
+      return range("ipv6", from, to >= ONE ? ONE - 1n : to);
+    }),
+  ),
+  scalars(
+    "IPv6 ranges with gaps of one",
+    "ipv6",
+    many(2000, (i) => range("ipv6", (BigInt(i) << 117n) + 1n, (BigInt(i + 1) << 117n) - 1n)).filter((r) => r.to < ONE),
+  ),
+  scalars("three wide IPv6 ranges close to each other", "ipv6", [
+    range("ipv6", 5n, (1n << 70n) - 2n),
+    range("ipv6", 1n << 70n, (1n << 70n) + 3n),
+    range("ipv6", (1n << 70n) + 5n, ONE - 9n),
+    ...many(10, (i) => single("ipv6", ONE - 1n - 2n * BigInt(i % 4))),
+  ]),
+  ...[9, 40, 1000, 100_000].map((n) =>
+    scalars(
+      `${n} u64`,
+      "u64",
+      many(n, () => single("u64", bits(64))),
+    ),
+  ),
+  scalars(
+    "u64 one apart",
+    "u64",
+    many(500, (i) => single("u64", 2n * BigInt(i))),
+  ),
+  scalars(
+    "u64 that differ above",
+    "u64",
+    many(3000, (i) => single("u64", BigInt(i) << 48n)),
+  ),
+  scalars(
+    "10,000 ranges of u64",
+    "u64",
+    many(10_000, () => {
+      const from = bits(63);
+      return range("u64", from, from + bits(40));
+    }),
+  ),
+  scalars(
+    "10,000 MAC addresses",
+    "mac",
+    many(10_000, (i) => single("mac", ((i % 2 ? 0x525400n : bits(24)) << 24n) | bits(24))),
+  ),
+  scalars(
+    "MAC ranges",
+    "mac",
+    many(200, (i) => range("mac", (BigInt(i) << 38n) + bits(20), (BigInt(i) << 38n) + (1n << 30n) + bits(24))),
+  ),
+];
+
+function tuples(name: string, parts: readonly Part[], count: number, value: (i: number) => readonly bigint[]): SetCase {
+  const rows = many(count, (i) => {
+    const numbers = value(i);
+    const text = numbers.map((n, part) => write[parts[part]!](n)).join(", ");
+    const whole = numbers.reduce((sum, n, part) => (sum << BigInt(BITS[parts[part]!])) | n, 0n);
+    return { text: i % 2 ? text : `(${text})`, from: whole, to: whole };
+  });
+  return {
+    name,
+    type: `(${parts.join(", ")})`,
+    parts,
+    lines: rows.map((r) => r.text),
+    ranges: rows.map((r) => [r.from, r.to] as const),
+  };
+}
+
+const aggregates: readonly SetCase[] = [
+  ...[3, 9, 1000, 10_000, 100_000].map((n) =>
+    tuples(`${n} of (ipv4, u16)`, ["ipv4", "u16"], n, () => [bits(32), bits(16)]),
+  ),
+  tuples("1,000 of (u16, u8)", ["u16", "u8"], 1000, () => [bits(16), bits(8)]),
+  tuples("10,000 of (ipv6, u16)", ["ipv6", "u16"], 10_000, (i) => [(0x20010db8n << 96n) + BigInt(i), bits(16)]),
+  tuples("1,000 of (ipv4, ipv4, u16, u16, u8)", ["ipv4", "ipv4", "u16", "u16", "u8"], 1000, () => [
+    bits(32),
+    bits(32),
+    bits(16),
+    bits(16),
+    6n,
+  ]),
+  tuples("1,000 of (mac, u16)", ["mac", "u16"], 1000, () => [bits(48), bits(12)]),
+  tuples("1,000 of (u8, mac, ipv6)", ["u8", "mac", "ipv6"], 1000, () => [bits(8), bits(48), bits(128)]),
+];
+
 /** All sets. */
-export const setCases: readonly SetCase[] = [...v4, ...small];
+export const setCases: readonly SetCase[] = [...v4, ...small, ...wide, ...aggregates];

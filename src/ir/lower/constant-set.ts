@@ -5,32 +5,30 @@ import { must } from "../../base/assert.ts";
 import type { ConstantSet, HExpr, NumberRange, SetElement } from "../hir.ts";
 import type { BlockId, IntType, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
+import type { RangeTrie } from "../sets/range-trie.ts";
 import { elementsOf, scalarBits, type Type } from "../types.ts";
 import { edge, equalValues, lowerCompare } from "./condition.ts";
 import { lowerNumber, lowerPieces, lowerValue, settled } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
-import { inBits, inPages } from "./set-table.ts";
-import { isPieces, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
+import { inBits, inPages, inSlots, inTrie, trieOf, type Ways } from "./set-table.ts";
+import { isPieces, numberOf, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
 
 /** Sets of up to this many elements are tested one by one, as they were written; longer ones by a search tree. */
 const FEW = 4;
+/** The same for addresses of 128 bits and tuples; longer ones are a table. */
+const FEW_WIDE = 8;
 /** Sets of up to this many ranges are a search tree; longer ones are a table. */
 const MOST_IN_TREE = 32;
 
 /** Goes to `yes` where the value is in the set. */
 export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
   const value = settled(l, member);
-  if (set.kind === "tuples") return inTuples(l, value, set.tuples, yes, no);
+  if (set.kind === "tuples") return inTuples(l, value, set, yes, no);
   if (set.ranges.length === 0) return l.builder.jump(no);
   const { written } = set;
-  if (written !== null && (written.length <= FEW || value.type.kind === "ipv6"))
-    return oneByOne(l, value, written, yes, no);
-  const bits = scalarBits(value.type) ?? 64;
-  if (set.ranges.length > MOST_IN_TREE) {
-    const ways = { yes: edge(yes), no: edge(no) };
-    if (bits <= 16) return inBits(l, lowerNumber(l, value), set, bits, ways);
-    if (bits === 32) return inPages(l, lowerNumber(l, value), set, ways);
-  }
+  const wide = value.type.kind === "ipv6";
+  if (written !== null && written.length <= (wide ? FEW_WIDE : FEW)) return oneByOne(l, value, written, yes, no);
+  if (wide || set.ranges.length > MOST_IN_TREE) return inTable(l, value, set, { yes: edge(yes), no: edge(no) });
   const number = lowerNumber(l, value);
   const type: IntType = l.builder.typeOf(number) === "i64" ? "i64" : "i32";
   if (set.ranges.every((r) => r.from === r.to)) {
@@ -42,6 +40,30 @@ export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: Bl
     );
   }
   searchTree(l, number, type, set.ranges, yes, no);
+}
+
+/** The table that fits the type: a bitmap, pages, a hash of single values, a trie of wide ranges. */
+function inTable(l: Lowering, value: HExpr, set: ConstantSet & { kind: "ranges" }, ways: Ways): void {
+  const bits = scalarBits(value.type) ?? 64;
+  const { ranges } = set;
+  if (bits <= 16) return inBits(l, lowerNumber(l, value), set, bits, ways);
+  if (bits <= 32) return inPages(l, lowerNumber(l, value), set, ways);
+  if (ranges.every((r) => r.from === r.to)) {
+    const rows = (): bigint[][] => ranges.map((r) => packed(value.type, [r.from]));
+    return inSlots(l, words(l, value), set, rows, ways);
+  }
+  const make = (kept: readonly NumberRange[], width: number) => (): RangeTrie =>
+    must(trieOf(kept, width), "a trie that is small enough");
+  if (value.type.kind !== "ipv6")
+    return inTrie(l, [l.resize(lowerNumber(l, value), "i64")], set, make(ranges, bits), ways);
+  const [upper, lower] = lowerPieces(l, value, 8).map((piece) => l.builder.bswap(8, piece.value));
+  const halves = [must(upper, "the upper half"), must(lower, "the lower half")];
+  const low = (1n << 64n) - 1n;
+  // Prefixes of up to 64 bits are about the upper half alone.
+  if (!ranges.every((r) => (r.from & low) === 0n && (r.to & low) === low))
+    return inTrie(l, halves, set, make(ranges, 128), ways);
+  const kept = ranges.map((r) => ({ from: r.from >> 64n, to: r.to >> 64n }));
+  inTrie(l, halves.slice(0, 1), set, make(kept, 64), ways);
 }
 
 function oneByOne(l: Lowering, value: HExpr, elements: readonly SetElement[], yes: BlockId, no: BlockId): void {
@@ -142,7 +164,12 @@ function searchTree(
   }
 }
 
-function inTuples(l: Lowering, value: HExpr, tuples: readonly (readonly bigint[])[], yes: BlockId, no: BlockId): void {
+function inTuples(l: Lowering, value: HExpr, set: ConstantSet & { kind: "tuples" }, yes: BlockId, no: BlockId): void {
+  const { tuples } = set;
+  if (tuples.length > FEW_WIDE) {
+    const rows = (): bigint[][] => tuples.map((tuple) => packed(value.type, tuple));
+    return inSlots(l, words(l, value), set, rows, { yes: edge(yes), no: edge(no) });
+  }
   const whole = lowerValue(l, value);
   for (const tuple of tuples) {
     const next = l.block();
@@ -150,6 +177,65 @@ function inTuples(l: Lowering, value: HExpr, tuples: readonly (readonly bigint[]
     l.goOn(next);
   }
   l.builder.jump(no);
+}
+
+/** The types of the scalars that a value is made of, in their order. */
+function scalarsOf(type: Type): Type[] {
+  return elementsOf(type)?.flatMap(scalarsOf) ?? [type];
+}
+
+/** A value as 64-bit words: its numbers and pieces side by side, a new word where one doesn't fit in the last. */
+function words(l: Lowering, value: HExpr): ValueId[] {
+  const { builder } = l;
+  const packer: { value: ValueId; used: number }[] = [];
+  const put = (part: ValueId, bits: number): void => {
+    const last = packer.at(-1);
+    const wide = l.resize(part, "i64");
+    if (last === undefined || last.used + bits > 64) {
+      packer.push({ value: wide, used: bits });
+      return;
+    }
+    const shifted = builder.binary("shl", "i64", wide, builder.constant("i64", last.used));
+    last.value = builder.binary("or", "i64", last.value, shifted);
+    last.used += bits;
+  };
+  const visit = (one: Value, type: Type): void => {
+    const elements = elementsOf(type);
+    if (elements !== null && one.kind === "aggregate") {
+      for (const [i, element] of elements.entries()) visit(must(one.elements[i], "an element"), element);
+    } else if (one.kind === "pieces") {
+      for (const piece of widen(l, one.pieces, pieceSizes(layoutOf(type).bytes, 8))) put(piece.value, 8 * piece.bytes);
+    } else put(numberOf(l, one, type), scalarBits(type) ?? 64);
+  };
+  visit(lowerValue(l, value), value.type);
+  return packer.map((word) => word.value);
+}
+
+/** What `words` gives for a constant: its numbers from the first to the last. */
+function packed(type: Type, numbers: readonly bigint[]): bigint[] {
+  const result: { value: bigint; used: number }[] = [];
+  const put = (part: bigint, bits: number): void => {
+    const last = result.at(-1);
+    if (last === undefined || last.used + bits > 64) {
+      result.push({ value: part, used: bits });
+      return;
+    }
+    last.value |= part << BigInt(last.used);
+    last.used += bits;
+  };
+  for (const [i, scalar] of scalarsOf(type).entries()) {
+    const number = must(numbers[i], "a number");
+    if (!isPieces(scalar)) {
+      put(number, scalarBits(scalar) ?? 64);
+      continue;
+    }
+    let left = layoutOf(scalar).bytes;
+    for (const size of pieceSizes(left, 8)) {
+      left -= size;
+      put(swapBytes((number >> BigInt(8 * left)) & ((1n << BigInt(8 * size)) - 1n), size), 8 * size);
+    }
+  }
+  return result.map((word) => word.value);
 }
 
 function constantValue(l: Lowering, type: Type, flat: bigint[]): Value {
