@@ -7,6 +7,7 @@ import type { Candidate, Corpus } from "./candidate.ts";
 import { generate } from "./generate.ts";
 import { generateCalls } from "./generate-calls.ts";
 import { generateKfuncs } from "./generate-kfuncs.ts";
+import { generateLimits } from "./generate-limits.ts";
 import { generateNumbers, generatePaths } from "./generate-paths.ts";
 import { mutate } from "./mutate.ts";
 
@@ -45,7 +46,15 @@ export class MutantSource {
 
 /** Kinds of random programs, and of programs that call all there is to call; in turn. */
 const GENERATORS = {
-  "random programs": [generate, generateNumbers, generatePaths],
+  "random programs": [
+    generate,
+    generateNumbers,
+    generatePaths,
+    generate,
+    generateNumbers,
+    generatePaths,
+    generateLimits,
+  ],
   "random calls": [generateCalls, generateKfuncs],
 } as const;
 

@@ -1,7 +1,7 @@
 // Mutants: one instruction of a program changed a little, as a bug in a compiler or a hostile hand would. Weighted so that a good
 // part still loads: most changes are small. Deterministic for a random generator.
 
-import type { ProgramImage } from "../../src/bpf/image.ts";
+import type { ImageFunction, ImageParameter, ProgramImage } from "../../src/bpf/image.ts";
 import type { Random } from "../support/random.ts";
 import {
   distanceOf,
@@ -199,6 +199,36 @@ function otherLoading({ image, random }: Subject): ProgramImage {
   return random.pick(kinds)();
 }
 
+/** What the object's types say of a function: what it takes, and whether it is verified on its own. */
+function otherFunction({ image, random }: Subject): ProgramImage | null {
+  const typed = image.functions.flatMap((fn, index) => (index > 0 && fn.parameters !== null ? [index] : []));
+  if (typed.length === 0) return null;
+  const which = random.pick(typed);
+  const functions = image.functions.map((fn, index): ImageFunction => {
+    if (index !== which || fn.parameters === null) return fn;
+    const parameters = fn.parameters;
+    const parameter = (change: (old: ImageParameter) => ImageParameter): ImageFunction => {
+      const at = random.below(Math.max(1, parameters.length));
+      return { ...fn, parameters: parameters.map((old, place) => (place === at ? change(old) : old)) };
+    };
+    const bytes = random.pick([1, 4, 8, 16, 64]);
+    const kinds: (() => ImageFunction)[] = [
+      () => ({ ...fn, global: !fn.global }),
+      () => ({ ...fn, returnsScalar: !fn.returnsScalar }),
+      () => ({ ...fn, parameters: [...parameters, { kind: "scalar" as const }].slice(0, 6) }),
+      () => ({ ...fn, parameters: parameters.slice(1) }),
+      () =>
+        parameter(() =>
+          random.pick([{ kind: "scalar" }, { kind: "ctx" }, { kind: "other", what: "unknown" }] as const),
+        ),
+      () => parameter(() => ({ kind: "memory", bytes, nonNull: random.chance(50) })),
+      () => parameter((old) => (old.kind === "memory" ? { ...old, nonNull: !old.nonNull } : old)),
+    ];
+    return random.pick(kinds)();
+  });
+  return { ...image, functions, lines: [] };
+}
+
 /** All kinds with their weights. */
 const MUTATORS: readonly (readonly [what: string, weight: number, mutate: Mutator])[] = [
   ["immediate", 12, change(usesImm, (slot, random) => ({ ...slot, imm: near(slot.imm, random) }))],
@@ -344,6 +374,7 @@ const MUTATORS: readonly (readonly [what: string, weight: number, mutate: Mutato
     ),
   ],
   ["a map's shape", 4, otherMap],
+  ["a function's types", 3, otherFunction],
   ["how it is loaded", 2, otherLoading],
   [
     "a bit",
@@ -382,6 +413,7 @@ export function mutate(image: ProgramImage, random: Random): Mutant {
 function same(a: ProgramImage, b: ProgramImage): boolean {
   return (
     a.maps === b.maps &&
+    a.functions === b.functions &&
     a.license === b.license &&
     a.frags === b.frags &&
     a.attach === b.attach &&
