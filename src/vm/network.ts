@@ -25,9 +25,9 @@ export interface NetworkRoute {
   readonly ifindex?: number;
   /** The next hop; without it, destinations are neighbours. An IPv4 route may have one of IPv6. */
   readonly via?: string;
-  /** The lowest wins among routes to one prefix. Default 0. */
+  /** The lowest wins among routes to one prefix. Default 0 for IPv4, 1024 for IPv6, as with `ip route`. */
   readonly metric?: number;
-  /** The most bytes of a packet on this route (locked, for IPv4). Default the interface's. */
+  /** The most bytes of a packet on this route (`mtu lock`: others do not count here). Default the interface's. */
   readonly mtu?: number;
   /** The source address for BPF_FIB_LOOKUP_SRC. Default an address of the interface. */
   readonly src?: string;
@@ -84,13 +84,17 @@ export interface Route {
 /** Routing tables by number. **Source:** Linux include/uapi/linux/rtnetlink.h, enum rt_class_t. */
 export const tables = { main: 254, local: 255 } as const;
 
+/** Types that answer whatever interface is asked for: they have none. */
+const refusing: ReadonlySet<Route["type"]> = new Set<Route["type"]>(["blackhole", "unreachable", "prohibit", "throw"]);
+/** **Source:** Linux include/uapi/linux/ipv6_route.h, IP6_RT_PRIO_ADDRCONF and IP6_RT_PRIO_USER. */
+const ipv6Metrics = { connected: 256, given: 1024 } as const;
 const defaultMtu = 1500;
 const macBytes = 6;
 
 /** The network, read. */
 export class Network {
   readonly #devices = new Map<number, Device>();
-  /** The best first: by table as given, longest prefix, lowest metric. */
+  /** The best first: longest prefix, local before main, lowest metric. */
   readonly #routes: Route[] = [];
   readonly #neighbours = new Map<string, Uint8Array>();
 
@@ -100,7 +104,7 @@ export class Network {
     for (const route of description.routes ?? []) this.#routes.push(readRoute(route));
     for (const { address, ifindex, mac } of description.neighbours ?? [])
       this.#neighbours.set(`${ifindex} ${parseAddress(address).join()}`, parseMac(mac));
-    this.#routes.sort((a, b) => b.bits - a.bits || a.metric - b.metric);
+    this.#routes.sort((a, b) => b.bits - a.bits || b.table - a.table || a.metric - b.metric);
   }
 
   #addDevice(device: NetworkDevice): void {
@@ -108,7 +112,7 @@ export class Network {
     const addresses = (device.addresses ?? []).map((text) => ({ text, ...parsePrefix(text) }));
     for (const { prefix, bits } of addresses) {
       const all = prefix.length * 8;
-      this.#routes.push({ ...connected(prefix, ifindex), bits: all, type: "local", table: tables.local });
+      this.#routes.push({ ...connected(prefix, ifindex), bits: all, type: "local", metric: 0, table: tables.local });
       if (bits < all) this.#routes.push({ ...connected(prefix, ifindex), bits });
     }
     this.#devices.set(ifindex, {
@@ -124,16 +128,16 @@ export class Network {
     return this.#devices.get(ifindex) ?? null;
   }
 
-  /** Whether any route is in a table. */
-  hasTable(table: number): boolean {
-    return table === tables.main || table === tables.local || this.#routes.some((route) => route.table === table);
-  }
-
-  /** The route to an address in a table: the longest prefix, then the lowest metric; null when there is none. */
+  /**
+   * The route to an address in a table: the longest prefix, then the lowest metric; null when there is none. IPv4 keeps the main and
+   * the local table in one, as the kernel does while there are no policy rules.
+   */
   route(address: Uint8Array, table: number, outIfindex: number | null): Route | null {
+    const isBoth = address.length === 4 && (table === tables.main || table === tables.local);
     for (const route of this.#routes) {
-      if (route.table !== table || !covers(route.prefix, route.bits, address)) continue;
-      if (outIfindex === null || route.ifindex === outIfindex) return route;
+      const isIn = route.table === table || (isBoth && (route.table === tables.main || route.table === tables.local));
+      if (!isIn || !covers(route.prefix, route.bits, address)) continue;
+      if (outIfindex === null || route.ifindex === outIfindex || refusing.has(route.type)) return route;
     }
     return null;
   }
@@ -145,7 +149,8 @@ export class Network {
 }
 
 function connected(prefix: Uint8Array, ifindex: number): Route {
-  const nothing = { via: null, metric: 0, mtu: 0, src: null, encapsulated: false };
+  const metric = prefix.length === 4 ? 0 : ipv6Metrics.connected;
+  const nothing = { via: null, metric, mtu: 0, src: null, encapsulated: false };
   return { prefix, bits: 0, type: "unicast", ifindex, table: tables.main, ...nothing, src: prefix };
 }
 
@@ -160,7 +165,7 @@ function readRoute(route: NetworkRoute): Route {
     type,
     ifindex: route.ifindex ?? 0,
     via: route.via === undefined ? null : parseAddress(route.via),
-    metric: route.metric ?? 0,
+    metric: route.metric ?? (prefix.length === 4 ? 0 : ipv6Metrics.given),
     mtu: route.mtu ?? 0,
     src: route.src === undefined ? null : parseAddress(route.src),
     table: route.table ?? (type === "local" || type === "broadcast" ? tables.local : tables.main),

@@ -72,7 +72,8 @@ class Lookup {
     const ingress = this.#network.device(ifindex);
     if (ingress === null) return -errno.ENODEV;
     if (!ingress.forwarding) return fibResults.forwardingDisabled;
-    const route = this.#find(destination, this.#has(flag.output) ? ifindex : null);
+    // For IPv6 the interface asked for is only a preference.
+    const route = this.#find(destination, this.#has(flag.output) && !this.#is6 ? ifindex : null);
     if (route === null) return fibResults.notForwarded;
     switch (route.type) {
       case "unicast":
