@@ -5,7 +5,8 @@
 import { helperById } from "../bpf/helpers.ts";
 import { aluOps, aluUnary, atomicFetch, insnClass, jumpCodes, memoryModes, sourceRegister } from "../bpf/isa.ts";
 import type { Program } from "./env.ts";
-import { jumpTarget, opcodes } from "./program.ts";
+import { kfuncProtos } from "./kfunc-protos.ts";
+import { isHelperCall, isKernelCall, jumpTarget, opcodes } from "./program.ts";
 import { isJump } from "./structure.ts";
 
 /** What the walk needs to know of the flow. */
@@ -201,11 +202,18 @@ function jumpRegisters(program: Program, slot: number, dst: number, src: number)
   }
 }
 
-/** The arguments that a call reads: those a helper has, else all five. */
+/** The arguments that a call reads: as many as a known callee has, else all five. */
 function argumentsOf(program: Program, slot: number): number {
-  if (program.src[slot] !== 0) return callerSaved & ~1;
-  const helper = helperById(program.imm[slot] as number);
-  if (helper === null) return callerSaved & ~1;
-  const fixed = helper.args.filter((kind) => kind !== "extra").length;
-  return ((1 << fixed) - 1) << 1;
+  const count = argumentCount(program, slot);
+  return count === null ? callerSaved & ~1 : ((1 << count) - 1) << 1;
+}
+
+function argumentCount(program: Program, slot: number): number | null {
+  const imm = program.imm[slot] as number;
+  if (isKernelCall(program, slot)) {
+    const proto = kfuncProtos.get(program.image.kfuncs[imm] ?? "");
+    return proto === undefined ? null : proto.parameters.length;
+  }
+  const helper = isHelperCall(program, slot) ? helperById(imm) : null;
+  return helper === null ? null : helper.args.filter((kind) => kind !== "extra").length;
 }

@@ -5,6 +5,7 @@
 import { helperById, helperByName } from "../bpf/helpers.ts";
 import { insnClass, jumpCodes, memoryModes } from "../bpf/isa.ts";
 import type { Program } from "./env.ts";
+import { kfuncProtos } from "./kfunc-protos.ts";
 import {
   calleeOf,
   hasFunctionInfo,
@@ -218,7 +219,7 @@ function changesPacketAt(program: Program, slot: number): boolean {
 }
 
 function isPacketKfunc(program: Program, slot: number): boolean {
-  return program.image.kfuncs[program.imm[slot] as number] === "bpf_xdp_pull_data";
+  return kfuncProtos.get(program.image.kfuncs[program.imm[slot] as number] ?? "")?.changesPacket === true;
 }
 
 function tailCalls(program: Program): Uint8Array {
