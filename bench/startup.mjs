@@ -46,6 +46,8 @@ function codeCacheLauncher() {
     launcher,
     `const { existsSync, readFileSync, writeFileSync } = require("node:fs");
 const { Script } = require("node:vm");
+// As the program itself does: a cache belongs to V8's settings.
+require("node:v8").setFlagsFromString("--interrupt-budget=2000000");
 const source = readFileSync(${JSON.stringify(BUNDLE)}, "utf8");
 const cachedData = existsSync(${JSON.stringify(cache)}) ? readFileSync(${JSON.stringify(cache)}) : undefined;
 const script = new Script(${wrapper}, { filename: "xdpc.cjs", cachedData });
