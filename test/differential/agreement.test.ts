@@ -24,6 +24,9 @@ const seed = Number(process.env.XDPC_SEED ?? 1);
 /** Programs of more bytes than this are left to the whole proof: they cost seconds each. */
 const mostBytes = 200_000;
 
+/** Milliseconds that a part may take on a slow machine, where nothing is compiled yet. */
+const patience = 240_000;
+
 function debianProblem(): string | null {
   return debianObjects().length === 0 ? "xdp-tools not installed" : null;
 }
@@ -58,78 +61,102 @@ describeWith("the checker and the kernel", [kernelProblem(), clangProblem(), deb
       expect(agreementOf(row), `${tableOf(rows)}\n${tell.join("\n")}`).toBeGreaterThanOrEqual(goal);
   }
 
-  test("real programs", () => {
-    objects.push(...ownObjects({ random: 6, seed, every: false, share: 10 }));
-    objects.push(...debianObjects());
-    objects.push(...clangObjects({ seed, every: false }));
-    bases.push(...objects.flatMap(({ candidates }) => candidates));
-    expect(bases.length).toBeGreaterThan(90);
-    prove(bases, 0.94);
-  });
+  test(
+    "real programs",
+    () => {
+      objects.push(...ownObjects({ random: 6, seed, every: false, share: 10 }));
+      objects.push(...debianObjects());
+      objects.push(...clangObjects({ seed, every: false }));
+      bases.push(...objects.flatMap(({ candidates }) => candidates));
+      expect(bases.length).toBeGreaterThan(90);
+      prove(bases, 0.94);
+    },
+    patience,
+  );
 
-  test("an image's verdict is that of the object it comes from", () => {
-    const differ: string[] = [];
-    for (const { corpus, name, bytes, path, candidates } of objects) {
-      if (corpus === "own programs" || candidates.length === 0) continue;
-      const file = path ?? join(folder, "object.o");
-      if (path === null) writeFileSync(file, bytes);
-      const images = candidates.every(({ image }) => loader.judge(image).verdict === "accept");
-      let whole = true;
-      try {
-        loadObject(file).close();
-      } catch (failure) {
-        if (!(failure instanceof LoadError)) throw failure;
-        whole = false;
+  test(
+    "an image's verdict is that of the object it comes from",
+    () => {
+      const differ: string[] = [];
+      for (const { corpus, name, bytes, path, candidates } of objects) {
+        if (corpus === "own programs" || candidates.length === 0) continue;
+        const file = path ?? join(folder, "object.o");
+        if (path === null) writeFileSync(file, bytes);
+        const images = candidates.every(({ image }) => loader.judge(image).verdict === "accept");
+        let whole = true;
+        try {
+          loadObject(file).close();
+        } catch (failure) {
+          if (!(failure instanceof LoadError)) throw failure;
+          whole = false;
+        }
+        if (whole !== images) differ.push(`${name}: libbpf ${whole}, images ${images}`);
       }
-      if (whole !== images) differ.push(`${name}: libbpf ${whole}, images ${images}`);
-    }
-    expect(differ).toEqual([]);
-  });
+      expect(differ).toEqual([]);
+    },
+    patience,
+  );
 
-  test("mutants", () => {
-    const source = new MutantSource(bases, loader);
-    prove(
-      Array.from({ length: 700 }, (_, index) => source.mutant(seed, index)),
-      0.99,
-    );
-  });
+  test(
+    "mutants",
+    () => {
+      const source = new MutantSource(bases, loader);
+      prove(
+        Array.from({ length: 700 }, (_, index) => source.mutant(seed, index)),
+        0.99,
+      );
+    },
+    patience,
+  );
 
-  test("random programs", () => {
-    prove(
-      Array.from({ length: 400 }, (_, index) => randomProgram("random programs", seed, index)),
-      0.99,
-    );
-  });
+  test(
+    "random programs",
+    () => {
+      prove(
+        Array.from({ length: 400 }, (_, index) => randomProgram("random programs", seed, index)),
+        0.99,
+      );
+    },
+    patience,
+  );
 
-  test("calls of all helpers and of kernel functions", () => {
-    prove(
-      Array.from({ length: 200 }, (_, index) => randomProgram("random calls", seed, index)),
-      0.9,
-    );
-  });
+  test(
+    "calls of all helpers and of kernel functions",
+    () => {
+      prove(
+        Array.from({ length: 200 }, (_, index) => randomProgram("random calls", seed, index)),
+        0.9,
+      );
+    },
+    patience,
+  );
 });
 
 describeWith("the checker and the kernel's own tests", [kernelProblem(), kernelTestsProblem()], () => {
   const loader = new ImageLoader();
   afterAll(() => loader.close());
 
-  test("a third of them, and mutants", () => {
-    const tests = kernelTests().filter(({ image }) => image.code.length <= mostBytes);
-    expect(tests.length).toBeGreaterThan(1300);
-    const agreement = new Agreement();
-    for (const candidate of tests.filter((_, index) => index % 3 === seed % 3))
-      agreement.add("kernel tests", compare(candidate, judgeByChecker, loader));
-    const source = new MutantSource(tests, loader);
-    for (let index = 0; index < 500; index++) {
-      const mutant = source.mutant(seed, index, "mutants of kernel tests");
-      agreement.add(mutant.corpus, compare(mutant, judgeByChecker, loader));
-    }
-    const wrong = agreement.disagreements.filter((comparison) => !isKnown(comparison));
-    const fatal = wrong.filter(({ relation }) => relation === "falseAccept" || relation === "crash");
-    expect(fatal.map(({ candidate, kernel }) => `${candidate.name}: ${kernel.reason}`)).toEqual([]);
-    const rows = agreement.rows();
-    const tell = agreement.disagreements.map((comparison) => `${comparison.relation}: ${causeOf(comparison)}`);
-    for (const row of rows)
-      expect(agreementOf(row), `${tableOf(rows)}\n${tell.join("\n")}`).toBeGreaterThanOrEqual(0.95);
-  });
+  test(
+    "a third of them, and mutants",
+    () => {
+      const tests = kernelTests().filter(({ image }) => image.code.length <= mostBytes);
+      expect(tests.length).toBeGreaterThan(1300);
+      const agreement = new Agreement();
+      for (const candidate of tests.filter((_, index) => index % 3 === seed % 3))
+        agreement.add("kernel tests", compare(candidate, judgeByChecker, loader));
+      const source = new MutantSource(tests, loader);
+      for (let index = 0; index < 500; index++) {
+        const mutant = source.mutant(seed, index, "mutants of kernel tests");
+        agreement.add(mutant.corpus, compare(mutant, judgeByChecker, loader));
+      }
+      const wrong = agreement.disagreements.filter((comparison) => !isKnown(comparison));
+      const fatal = wrong.filter(({ relation }) => relation === "falseAccept" || relation === "crash");
+      expect(fatal.map(({ candidate, kernel }) => `${candidate.name}: ${kernel.reason}`)).toEqual([]);
+      const rows = agreement.rows();
+      const tell = agreement.disagreements.map((comparison) => `${comparison.relation}: ${causeOf(comparison)}`);
+      for (const row of rows)
+        expect(agreementOf(row), `${tableOf(rows)}\n${tell.join("\n")}`).toBeGreaterThanOrEqual(0.95);
+    },
+    patience,
+  );
 });
