@@ -49,6 +49,11 @@ export function checkFill(ctx: Context, step: { target: ast.Expr; value: ast.Exp
     const bytes = bytesOf(ctx, checkValueAs(ctx, GLOBAL, value, device.type), value.span);
     return bytes === null ? null : { kind: "global", symbol: device, value: bytes, span };
   }
+  if (target.name.text in SETTABLE && !ctx.names.has(target.name.text)) {
+    const written = `meta.${target.name.text}`;
+    ctx.diagnostics.add(messages.unknownName(target.name.text, target.span, written));
+    return null;
+  }
   const decl = ctx.find(target.name.text, target.span, ["meta", ...ctx.devices.keys()]);
   if (decl === null) return null;
   if (decl.kind === "configDecl" || decl.kind === "varDecl") {
@@ -198,6 +203,8 @@ function checkRangeEnd(ctx: Context, expr: ast.Expr, type: Type): bigint | null 
 
 const COMPARISONS: ReadonlySet<string> = new Set(["==", "!=", "<", "<=", ">", ">="]);
 
+const EXPECTED_WORDS = ["pass", "drop", "tx", "aborted", "redirect", "flood", "forward"];
+
 /** Types a condition on the state; null after a fault. */
 export function checkStateCondition(ctx: Context, expr: ast.Expr): HStateCond | null {
   const { span } = expr;
@@ -212,7 +219,10 @@ export function checkStateCondition(ctx: Context, expr: ast.Expr): HStateCond | 
   }
   if (expr.kind === "binary" && expr.op === "in") return checkHas(ctx, expr);
   if (expr.kind === "binary" && COMPARISONS.has(expr.op)) return checkStateComparison(ctx, expr);
-  if (expr.kind !== "error") {
+  if (expr.kind === "name" && !ctx.names.has(expr.name.text)) {
+    const { text } = expr.name;
+    ctx.diagnostics.add(messages.unknownName(text, span, nearest(text, [...EXPECTED_WORDS, ...ctx.names.keys()])));
+  } else if (expr.kind !== "error") {
     ctx.diagnostics.add(
       badExpectation(span, "this can't be expected", "expect a verdict, or compare: `expect hits == 1`"),
     );
