@@ -81,8 +81,9 @@ function decide(op: JumpOp, bits: 32 | 64, left: RegValue, right: RegValue): boo
 function fork(walk: Walk, condition: Condition, left: RegValue, right: RegValue, target: number): void {
   const { bits, dst, src } = condition;
   const linked: Linked[] = [];
-  if (src >= 0 && right.kind === "scalar" && right.id !== 0) collectLinked(walk.state, right.id, linked);
-  if (left.kind === "scalar" && left.id !== 0) collectLinked(walk.state, left.id, linked);
+  if (src >= 0 && right.kind === "scalar" && right.id !== 0)
+    collectLinked(walk.path, walk.flow.liveRegisters, right.id, linked);
+  if (left.kind === "scalar" && left.id !== 0) collectLinked(walk.path, walk.flow.liveRegisters, left.id, linked);
   if (linked.length > 1) walk.noteHistory(0, linked);
 
   const other: Path = walk.push(target);

@@ -2,7 +2,8 @@
 // one, it holds for all. At most six are followed; the others lose their id.
 // Source: Linux kernel/bpf/verifier.c (collect_linked_regs, sync_linked_regs; 6.18).
 
-import type { Linked } from "./path.ts";
+import type { Linked, Path } from "./path.ts";
+import { slotOfFrame } from "./path.ts";
 import { linkedAdd } from "./scalar-alu.ts";
 import type { RegValue, ScalarValue, VerifierState } from "./state.ts";
 import { isSpill, scalarValue } from "./state.ts";
@@ -10,12 +11,18 @@ import { isSpill, scalarValue } from "./state.ts";
 /** **Source:** LINKED_REGS_MAX. */
 const mostLinked = 6;
 
-/** Adds to `linked` all places of `state` whose number has the id `id`; places beyond the sixth lose it. */
-export function collectLinked(state: VerifierState, id: number, linked: Linked[]): void {
+/**
+ * Adds to `linked` all places whose number has the id `id`, but for registers that aren't read any more; places beyond the sixth
+ * lose it.
+ */
+export function collectLinked(path: Path, liveRegisters: Uint16Array, id: number, linked: Linked[]): void {
+  const { state } = path;
   for (let number = state.frames.length - 1; number >= 0; number--) {
     const frame = state.frames[number];
     if (frame === undefined) continue;
+    const live = liveRegisters[slotOfFrame(path, number)] as number;
     for (let index = 0; index < 10; index++) {
+      if ((live & (1 << index)) === 0) continue;
       const value = frame.regs[index] as RegValue;
       if (value.kind !== "scalar" || value.id !== id) continue;
       if (linked.length < mostLinked) linked.push({ frame: number, isRegister: true, index });
