@@ -11,7 +11,7 @@ import { checkCallbacksCalled, checkKernelCalls, unknownKernelCalls } from "./ke
 import { checkMap } from "./map-creation.ts";
 import { mostSlots, readProgram } from "./program.ts";
 import { checkStackDepth } from "./stack-depth.ts";
-import { currentFrame } from "./state.ts";
+import { currentFrame, type VerifierState } from "./state.ts";
 import { checkFunctions, findStructure } from "./structure.ts";
 import { traceOf } from "./trace.ts";
 import type { CheckReport, FaultReport } from "./verdict.ts";
@@ -25,6 +25,11 @@ const mostCpus = 8192;
 export interface CheckOptions {
   /** The most instructions to walk over all paths; the kernel's limit of a million unless given. */
   readonly processedLimit?: number;
+  /**
+   * Called before each instruction with the state there, which lasts no longer than the call. Then every path is walked to its end, also
+   * where another covered it: for tests, and for programs without long loops.
+   */
+  readonly observe?: (slot: number, state: VerifierState) => void;
   /** How many CPUs the machine may have, which bounds what bpf_get_smp_processor_id returns; 8192 unless given. */
   readonly possibleCpus?: number;
 }
@@ -46,6 +51,7 @@ export function checkProgram(image: ProgramImage, options: CheckOptions = {}): C
     walk = new Walk(program, structure, flow, {
       processed: options.processedLimit ?? mostSlots,
       possibleCpus: options.possibleCpus ?? mostCpus,
+      observe: options.observe ?? null,
     });
     checkKernelCalls(walk);
     explore(walk);

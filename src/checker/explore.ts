@@ -52,7 +52,9 @@ function exploreFunction(walk: Walk, pruning: Pruning, number: number): void {
     walk.visits[slot] = (walk.visits[slot] as number) + 1;
     const bits = points[slot] as number;
     let next = pathEnds;
-    if ((bits & point.prune) === 0 || !pruning.visit()) {
+    const { observe } = walk.limits;
+    observe?.(slot, path.state);
+    if (observe !== null || (bits & point.prune) === 0 || !pruning.visit()) {
       if ((bits & point.jump) !== 0) walk.noteHistory(0, null);
       walk.liveness.begin(path.state);
       next = step(walk, slot);

@@ -28,6 +28,8 @@ export interface WalkLimits {
   /** The most instructions to walk, over all paths. */
   readonly processed: number;
   readonly possibleCpus: number;
+  /** Called before each instruction with the state there, whose arrays are reused: then no path ends because another covered it. */
+  readonly observe: ((slot: number, state: VerifierState) => void) | null;
 }
 
 /** Everything a check knows while it walks. */
