@@ -20,6 +20,8 @@ for (const op of opNames(aluOps)) if (aluOps[op].offset === 0) opOfCode[aluOps[o
 
 /** A number of which nothing is known. */
 export const unknownValue: ScalarValue = scalarValue(unknown);
+/** What is left of a pointer that 32 bits of were copied. */
+const unknownHalf = scalarValue(zext32(unknown));
 
 /** The offset of a move that casts between address spaces (arenas). */
 const addressSpaceCast = 1;
@@ -90,7 +92,7 @@ function walkMove(env: Env): void {
   checkWritable(dst);
   if (value.kind !== "scalar") {
     // Half a pointer, or one whose sign is extended, is a number.
-    setRegister(env, dst, wide && off === 0 ? value : unknownValue);
+    setRegister(env, dst, !wide ? unknownHalf : off === 0 ? value : unknownValue);
     return;
   }
   const same = wide ? off === 0 || fits(value, off) : off === 0 ? bitWidth(value.scalar) <= 32 : fits(value, off);

@@ -4,6 +4,7 @@
 
 import type { Program } from "./env.ts";
 import { gplCompatible } from "./helper-licence.ts";
+import { kfuncProtos } from "./kfunc-protos.ts";
 import { isFunctionAddress, isKernelCall, opcodes } from "./program.ts";
 import { refuse } from "./verdict.ts";
 import type { Walk } from "./walk.ts";
@@ -51,7 +52,7 @@ export function unknownKernelCalls({ program, visits }: Walk): string[] {
   const names = new Set<string>();
   for (let slot = 0; slot < program.slots; slot++) {
     const name = visits[slot] === 0 && isKernelCall(program, slot) ? nameAt(program, slot) : undefined;
-    if (name !== undefined) names.add(`the kernel function ${name}`);
+    if (name !== undefined && !kfuncProtos.has(name)) names.add(`the kernel function ${name}`);
   }
   return [...names];
 }

@@ -42,9 +42,10 @@ function placeOf(name: string, register: number, value: RegValue): Place {
   if (value.kind !== "stack") return refuse({ kind: "iterator", name, register, value, why: "place" });
   const fixed = fixedPart(value);
   const offset = fixed === null ? 1 : fixed + value.off;
-  if (offset % 8 !== 0 || offset > -8 || offset < -maxStackBytes)
+  // The kernel's division takes the frame's end, offset 0, for the topmost slot.
+  if (offset % 8 !== 0 || offset > 0 || offset < -maxStackBytes)
     refuse({ kind: "iterator", name, register, value, why: "place" });
-  return { frame: value.frame, slot: -offset / 8 - 1 };
+  return { frame: value.frame, slot: Math.max(0, -offset / 8 - 1) };
 }
 
 function slotAt(state: VerifierState, { frame, slot }: Place): StackSlot {
