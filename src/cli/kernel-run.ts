@@ -16,6 +16,10 @@ import { CliFailure } from "./failure.ts";
 /** Where file systems of BPF objects are mounted. */
 const BPFFS = "/sys/fs/bpf";
 
+const SIGNALS = ["SIGINT", "SIGTERM", "SIGHUP"] as const;
+
+function ignore(): void {}
+
 /** What the kernel said to a test. */
 export interface KernelResult {
   /** Where kernel and machine differ, a line for each. */
@@ -50,6 +54,8 @@ export class KernelRunner {
       rmSync(folder, { recursive: true, force: true });
       throw new CliFailure(`--kernel-run needs a BPF file system at ${BPFFS}: mount -t bpf bpf ${BPFFS}`);
     }
+    // While a signal has a listener it doesn't end the process: what was made can be taken away first.
+    for (const signal of SIGNALS) process.on(signal, ignore);
     return new KernelRunner(folder, pins, run("taskset", ["-c", "0", "true"])?.status === 0);
   }
 
@@ -57,6 +63,7 @@ export class KernelRunner {
   close(): void {
     rmSync(this.#pins, { recursive: true, force: true });
     rmSync(this.#folder, { recursive: true, force: true });
+    for (const signal of SIGNALS) process.off(signal, ignore);
   }
 
   /** Runs a test in a fresh load of the object and compares it with the machine's run. */
@@ -160,6 +167,8 @@ function run(program: string, words: readonly string[]): { status: number; stdou
   const { spawnSync } = process.getBuiltinModule("node:child_process");
   const result = spawnSync(program, words, { encoding: "utf8", maxBuffer: 1 << 28 });
   if (result.error !== undefined && "code" in result.error && result.error.code === "ENOENT") return null;
+  // A terminal's Ctrl-C goes to the child as well; that is how it is heard of here.
+  if (result.signal === "SIGINT" || result.signal === "SIGTERM") throw new CliFailure("interrupted");
   return { status: result.status ?? -1, stdout: result.stdout, stderr: result.stderr };
 }
 

@@ -312,6 +312,15 @@ fn switch_it() { if ip then switch ip.protocol { icmp => drop; tcp, udp => { pas
   });
 });
 
+test("an echo: addresses swapped, the type changed, every sum right", () => {
+  const rules = `program responder {
+    if icmp.type == 8 and ip then { swap eth.saddr, eth.daddr  swap ip.saddr, ip.daddr  icmp.type = 0  tx }
+}`;
+  const steps = `packet eth(saddr: 02:00:00:00:00:01) / ip(saddr: 10.0.0.1, daddr: 10.0.0.2) / icmp(type: 8, rest: 0x12340001) / "abcdefg"
+expect tx eth(daddr: 02:00:00:00:00:01) / ip(saddr: 10.0.0.2, daddr: 10.0.0.1) / icmp(type: 0, rest: 0x12340001) / "abcdefg"`;
+  expect(failureOf(rules, steps, '"echo" for responder with meta.rx_queue_index = 3')).toBe(null);
+});
+
 test("a chain of 900 else-ifs is followed", () => {
   const chain = Array.from({ length: 900 }, (_, i) => `if tcp.dport == ${i + 1} then drop`).join("\nelse ");
   const { failure } = run(`if opaque then drop\n${chain}\ntest "t" { packet eth / ip / tcp(dport: 899) expect pass }`);
