@@ -16,7 +16,8 @@ import { Scope } from "./scope.ts";
 import { FileTyper } from "./set-elements.ts";
 import type { SetFile } from "./set-file.ts";
 import { type Covered, mergeRanges } from "./sets/merge.ts";
-import { elementsOf, scalarBits, type Type, typeName } from "./types.ts";
+import { MOST_TRIE_BYTES, trieOf } from "./sets/trie-of.ts";
+import { elementsOf, sameType, scalarBits, type Type, typeName } from "./types.ts";
 
 /** Up to this many elements are kept as they were written, beside the merged ranges. */
 const FEW = 16;
@@ -69,8 +70,14 @@ export function checkPatterns(
   subject: HExpr,
 ): ConstantSet | null {
   const [only] = patterns;
-  if (patterns.length === 1 && only?.kind === "name" && ctx.names.get(only.name.text)?.kind === "constSetDecl")
-    return checkSet(ctx, scope, only, subject.type);
+  const decl = only?.kind === "name" && scope.find(only.name.text) === null ? ctx.names.get(only.name.text) : undefined;
+  if (patterns.length === 1 && only !== undefined && decl?.kind === "constSetDecl") {
+    const type = memberType(ctx, decl);
+    if (type === null || type.kind === "error" || sameType(type, subject.type))
+      return checkSet(ctx, scope, only, subject.type);
+    ctx.diagnostics.add(messages.typeMismatch(only.span, type, subject.type));
+    return null;
+  }
   const items: Item[] = [];
   for (const pattern of patterns) for (const one of expand(ctx, scope, pattern) ?? []) items.push(one);
   return makeSet(ctx, scope, items, subject.type, subject);
@@ -215,6 +222,11 @@ function rangeSet(
   }
   const { ranges, covered } = mergeRanges(written);
   tellCovered(ctx, covered);
+  if (bits > 32 && ranges.length > FEW && ranges.some((r) => r.from !== r.to) && trieOf(ranges, bits) === null) {
+    const [last] = written.slice(-1);
+    if (last !== undefined) ctx.diagnostics.add(setMessages.setTooLarge(last.span, MOST_TRIE_BYTES));
+    return null;
+  }
   return { kind: "ranges", ranges, written: few.length > FEW ? null : few };
 }
 

@@ -71,10 +71,9 @@ export function manyHostBits(of: readonly Span[]): Diagnostic | null {
   });
 }
 
-export function setTooLarge(span: Span, bytes: number, most: number): Diagnostic {
-  const mebibytes = (n: number): string => `${Math.ceil(n / 2 ** 20).toLocaleString("en-US")} MiB`;
-  return errorAt(span, "X0609", `this set needs a table of over ${mebibytes(bytes)}`, {
-    label: `the limit is ${mebibytes(most)}`,
+export function setTooLarge(last: Span, mostBytes: number): Diagnostic {
+  return errorAt(last, "X0609", `this set needs a table of over ${mostBytes / 2 ** 20} MiB`, {
+    label: "the last of its elements",
     help: "use a `set` that user space fills",
   });
 }

@@ -6,11 +6,13 @@ import type { ConstantSet, HExpr, NumberRange, SetElement } from "../hir.ts";
 import type { BlockId, IntType, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import type { RangeTrie } from "../sets/range-trie.ts";
+import { inUpperHalf, trieOf } from "../sets/trie-of.ts";
 import { elementsOf, scalarBits, type Type } from "../types.ts";
-import { edge, equalValues, lowerCompare } from "./condition.ts";
+import { equalValues, lowerCompare } from "./condition.ts";
+import { edge } from "./edge.ts";
 import { lowerNumber, lowerPieces, lowerValue, settled } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
-import { inBits, inPages, inSlots, inTrie, trieOf, type Ways } from "./set-table.ts";
+import { inBits, inPages, inSlots, inTrie, type Ways } from "./set-table.ts";
 import { isPieces, numberOf, pieceSizes, swapBytes, type Value, widen } from "./value.ts";
 
 /** Sets of up to this many elements are tested one by one, as they were written; longer ones by a search tree. */
@@ -52,18 +54,10 @@ function inTable(l: Lowering, value: HExpr, set: ConstantSet & { kind: "ranges" 
     const rows = (): bigint[][] => ranges.map((r) => packed(value.type, [r.from]));
     return inSlots(l, words(l, value), set, rows, ways);
   }
-  const make = (kept: readonly NumberRange[], width: number) => (): RangeTrie =>
-    must(trieOf(kept, width), "a trie that is small enough");
-  if (value.type.kind !== "ipv6")
-    return inTrie(l, [l.resize(lowerNumber(l, value), "i64")], set, make(ranges, bits), ways);
-  const [upper, lower] = lowerPieces(l, value, 8).map((piece) => l.builder.bswap(8, piece.value));
-  const halves = [must(upper, "the upper half"), must(lower, "the lower half")];
-  const low = (1n << 64n) - 1n;
-  // Prefixes of up to 64 bits are about the upper half alone.
-  if (!ranges.every((r) => (r.from & low) === 0n && (r.to & low) === low))
-    return inTrie(l, halves, set, make(ranges, 128), ways);
-  const kept = ranges.map((r) => ({ from: r.from >> 64n, to: r.to >> 64n }));
-  inTrie(l, halves.slice(0, 1), set, make(kept, 64), ways);
+  const make = (): RangeTrie => must(trieOf(ranges, bits), "a trie that is small enough");
+  if (value.type.kind !== "ipv6") return inTrie(l, [l.resize(lowerNumber(l, value), "i64")], set, make, ways);
+  const halves = lowerPieces(l, value, 8).map((piece) => l.builder.bswap(8, piece.value));
+  inTrie(l, inUpperHalf(ranges) ? halves.slice(0, 1) : halves, set, make, ways);
 }
 
 function oneByOne(l: Lowering, value: HExpr, elements: readonly SetElement[], yes: BlockId, no: BlockId): void {

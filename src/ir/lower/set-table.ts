@@ -7,7 +7,7 @@ import type { BlockId, Edge, IntType, ValueId } from "../ir.ts";
 import { BITMAP_BYTES, setBits } from "../sets/bitmap-pool.ts";
 import { hashTable } from "../sets/hash-table.ts";
 import { pagedTable } from "../sets/paged-table.ts";
-import { FIRST_SHIFT, LEAF, LOW_WORD, PAIR, type RangeTrie, rangeTrie } from "../sets/range-trie.ts";
+import { FIRST_SHIFT, LEAF, LOW_WORD, PAIR, type RangeTrie } from "../sets/range-trie.ts";
 import type { Lowering } from "./lowering.ts";
 
 /** Where to go on. */
@@ -148,14 +148,6 @@ function bytesOf(count: number, bytes: 2 | 4 | 8, number: (i: number) => bigint)
 }
 
 // --------------------------------------------------------------------------------------------------------------- wide ranges
-
-/** The most bytes of a trie's cells. */
-export const MOST_TRIE_BYTES = 2 ** 28;
-
-/** The trie of a set of wide numbers. */
-export function trieOf(ranges: readonly NumberRange[], width: number): RangeTrie | null {
-  return rangeTrie(ranges, width, MOST_TRIE_BYTES);
-}
 
 /** Numbers of up to 64 bits in one word, of 128 in two, the upper first: the way down a trie, then the ranges its leaf names. */
 export function inTrie(l: Lowering, words: readonly ValueId[], key: object, make: () => RangeTrie, ways: Ways): void {
