@@ -17,7 +17,11 @@ export function checkKernelCalls(walk: Walk): void {
     const off = program.off[slot] as number;
     if (off !== 0) refuse({ kind: "encoding", field: "off", value: off }, slot);
     // One without a name is a weak one that the kernel hasn't: it may stay where it can't be reached.
-    if (nameAt(program, slot) !== undefined && !gplCompatible(walk)) refuse({ kind: "kernelCallNeedsGpl" }, slot);
+    const name = nameAt(program, slot);
+    if (name === undefined) continue;
+    if (!gplCompatible(walk)) refuse({ kind: "kernelCallNeedsGpl" }, slot);
+    // What hardware tells of a packet is only for programs bound to their device.
+    if (name.startsWith("bpf_xdp_metadata_")) refuse({ kind: "kfuncNotForXdp", name }, slot);
   }
 }
 
