@@ -104,6 +104,7 @@ class LineReader {
   }
 
   #range(start: number, dots: number, end: number): FileElement | null {
+    if (this.#source.text.slice(dots + 2, end).includes("..")) return this.#bad(start, end, "a range has two ends");
     const from = this.#plain(...trim(this.#source.text, start, dots));
     if (from === null) return null;
     const to = this.#plain(...trim(this.#source.text, dots + 2, end));

@@ -21,6 +21,8 @@ const FEW = 4;
 const FEW_WIDE = 8;
 /** Sets of up to this many ranges are a search tree; longer ones are a table. */
 const MOST_IN_TREE = 32;
+/** The same for numbers of 32 bits, whose table begins at 256 KiB. */
+const MOST_IN_TREE_32 = 128;
 
 /** Goes to `yes` where the value is in the set. */
 export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: BlockId, no: BlockId): void {
@@ -30,7 +32,8 @@ export function lowerInSet(l: Lowering, member: HExpr, set: ConstantSet, yes: Bl
   const { written } = set;
   const wide = value.type.kind === "ipv6";
   if (written !== null && written.length <= (wide ? FEW_WIDE : FEW)) return oneByOne(l, value, written, yes, no);
-  if (wide || set.ranges.length > MOST_IN_TREE) return inTable(l, value, set, { yes: edge(yes), no: edge(no) });
+  const most = scalarBits(value.type) === 32 ? MOST_IN_TREE_32 : MOST_IN_TREE;
+  if (wide || set.ranges.length > most) return inTable(l, value, set, { yes: edge(yes), no: edge(no) });
   const number = lowerNumber(l, value);
   const type: IntType = l.builder.typeOf(number) === "i64" ? "i64" : "i32";
   if (set.ranges.every((r) => r.from === r.to)) {
