@@ -316,9 +316,10 @@ function check(fn: IrFunction, pass: string): void {
 function mapOf(map: MapSymbol): BpfMap {
   const { name, mapKind, maxEntries, flags, pinned } = map;
   const indexed = mapKind === "array" || mapKind === "percpu_array";
-  const key = map.role === "target" ? null : indexed || map.key === null ? btfInt(32) : btfOf(map.key, `${name}_key`);
+  const key = indexed ? btfInt(32) : map.key === null ? null : btfOf(map.key, `${name}_key`);
   const value = map.value === null ? null : btfOf(map.value, `${name}_value`);
-  return { name, kind: mapKind, key, value, maxEntries, flags, pinned };
+  const inner = map.inner === undefined ? null : mapOf(map.inner);
+  return { name, kind: mapKind, key, value, maxEntries, flags, pinned, ...(inner === null ? {} : { inner }) };
 }
 
 function asmText(program: BpfProgram): string {

@@ -62,6 +62,8 @@ export interface BpfMap {
   readonly flags: number;
   /** True: `pinning` = LIBBPF_PIN_BY_NAME. */
   readonly pinned: boolean;
+  /** What the maps that a map of maps holds are like; its name doesn't matter. Absent for other kinds. */
+  readonly inner?: BpfMap;
 }
 
 /** A global data section with its variables; `.bss` has no bytes of its own but a size. */

@@ -95,7 +95,7 @@ function imageMap(map: BpfMap): ImageMap {
     data: null,
     fields: [],
     hasBtf: typed && keyFits(row, map.key),
-    inner: null,
+    inner: map.inner === undefined ? null : imageMap({ ...map.inner, name: `${map.name}.inner` }),
   };
 }
 

@@ -22,7 +22,7 @@ export const cInt: BtfType = { kind: "int", name: "int", bytes: 4, signed: true,
  */
 export function mapDefinition(map: BpfMap): BtfStruct {
   const row = mapKindInfo(map.kind);
-  assert(!row.ofMaps, `map ${map.name} holds maps; BpfMap can't describe the inner one`);
+  assert(row.ofMaps === (map.inner !== undefined), `map ${map.name}: an inner map is for maps of maps`);
   const fields: [string, BtfType][] = [["type", numberType(row.number)]];
   if (map.maxEntries !== 0) fields.push(["max_entries", numberType(map.maxEntries)]);
   const flags = (map.flags | row.requiredFlags) >>> 0;
@@ -36,6 +36,12 @@ export function mapDefinition(map: BpfMap): BtfStruct {
       const bytes = map.key === null ? fixedKeyBytes(map.kind) : btfSize(map.key);
       fields.push(["key_size", numberType(must(bytes, `map ${map.name} needs a key type`))]);
     }
+  }
+  if (map.inner !== undefined) {
+    // An array of no pointers to the template; it must come last.
+    const element = pointerTo(mapDefinition({ ...map.inner, pinned: false }));
+    fields.push(["values", { kind: "array", element, count: 0 }]);
+    return structOf(fields, 0);
   }
   switch (row.valueDeclaredBy) {
     case "type":
@@ -70,7 +76,8 @@ function pointerTo(to: BtfType): BtfType {
   return { kind: "pointer", to };
 }
 
-function structOf(fields: readonly (readonly [string, BtfType])[]): BtfStruct {
+/** `lastBytes`: the size of the last member, a pointer's for all others. */
+function structOf(fields: readonly (readonly [string, BtfType])[], lastBytes: number = pointerBytes): BtfStruct {
   const members = fields.map(([name, type], index): BtfMember => ({ name, type, offsetBytes: index * pointerBytes }));
-  return { kind: "struct", name: null, bytes: members.length * pointerBytes, members };
+  return { kind: "struct", name: null, bytes: (members.length - 1) * pointerBytes + lastBytes, members };
 }

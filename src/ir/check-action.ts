@@ -30,7 +30,7 @@ export function checkRedirect(ctx: Context, scope: Scope, statement: ast.Redirec
   const map = mapNamed(
     ctx,
     target.map,
-    "target",
+    ["target"],
     "a map of redirect targets",
     "declare it with `xskmap`, `devmap`, `devmap_hash` or `cpumap`",
   );
@@ -95,7 +95,7 @@ function checkDevice(ctx: Context, scope: Scope, device: ast.Expr): HExpr | null
 export function checkFlood(ctx: Context, statement: ast.Stmt & { kind: "flood" }): readonly HStmt[] {
   const { span } = statement;
   if (!mayRedirect(ctx, span)) return [];
-  const map = mapNamed(ctx, statement.map, "target", "a map of devices", "declare it with `devmap` or `devmap_hash`");
+  const map = mapNamed(ctx, statement.map, ["target"], "a map of devices", "declare it with `devmap` or `devmap_hash`");
   if (map === null) return [];
   if (map.mapKind !== "devmap" && map.mapKind !== "devmap_hash") {
     ctx.diagnostics.add(

@@ -92,7 +92,7 @@ function checkEntryAssign(
   }
   const map =
     root.object.kind === "name"
-      ? mapNamed(ctx, root.object.name, "map", "a map", "put a key into a set with `insert`")
+      ? mapNamed(ctx, root.object.name, ["map"], "a map", "put a key into a set with `insert`", scope)
       : null;
   if (map === null || map.key === null || map.value === null) return [];
   const key = checkValueAs(ctx, scope, root.index, map.key);

@@ -1,6 +1,7 @@
 // Types of conditions: comparisons, membership, presence, and what joins them. A comparison on a field of an absent header
 // is false; that is the lowering's business, here only the operands get one type. Calls check-value.ts and is called by it.
 
+import { type Span, textOf } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
 import { bindCall } from "./check-call.ts";
 import { checkValue, instanceNamed, typed } from "./check-value.ts";
@@ -8,9 +9,9 @@ import { checkSet, memberType } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, unify } from "./conversion.ts";
-import { mapOf } from "./declare.ts";
+import { mapNamed, mapOf } from "./declare.ts";
 import { findHeader, selectorValues } from "./header-lookup.ts";
-import type { CompareOp, HCond, HExpr } from "./hir.ts";
+import type { CompareOp, HCond, HExpr, MapSymbol } from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
 import { isOrdered } from "./types.ts";
@@ -54,10 +55,7 @@ export function checkCondition(ctx: Context, scope: Scope, expr: ast.Expr): HCon
       if (expr.op === "and" || expr.op === "or") return checkJunction(ctx, scope, expr);
       if (COMPARISONS.has(expr.op)) return checkComparison(ctx, scope, expr);
       if (expr.op === "in") return checkMembership(ctx, scope, expr);
-      if (expr.op === "exceeds") {
-        ctx.diagnostics.add(messages.notSupportedYet(span, "exceeds"));
-        return never;
-      }
+      if (expr.op === "exceeds") return checkExceeds(ctx, scope, expr) ?? never;
       break;
     case "call": {
       if (!isConditional(ctx, expr)) break;
@@ -154,15 +152,15 @@ function compareWithHeader(ctx: Context, scope: Scope, expr: ast.Expr & { kind: 
 function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HCond {
   const { span, right } = expr;
   const never: HCond = { kind: "constant", value: false, span };
+  const bound = right.kind === "name" ? scope.find(right.name.text) : null;
   const value = typed(ctx, checkValue(ctx, scope, expr.left));
-  if (right.kind === "name" && scope.find(right.name.text) === null) {
+  if (bound?.kind === "map") return hasKey(ctx, value, bound.map, span) ?? never;
+  if (right.kind === "name" && bound === null) {
     const decl = ctx.find(right.name.text, right.span);
     if (decl === null) return never;
     if (decl.kind === "setDecl" || decl.kind === "mapDecl") {
       const map = mapOf(ctx, decl);
-      if (map === null || map.key === null) return never;
-      const key = convert(ctx, value, map.key);
-      return key.kind === "error" ? never : { kind: "inMap", key, map, span };
+      return map === null ? never : (hasKey(ctx, value, map, span) ?? never);
     }
     if (decl.kind !== "constSetDecl" && decl.kind !== "constDecl") {
       ctx.diagnostics.add(
@@ -179,4 +177,28 @@ function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
   if (member.kind === "error") return never;
   const set = checkSet(ctx, scope, right, member.type);
   return set === null ? never : { kind: "inSet", value: member, set, negated: false, span };
+}
+
+/** Whether a map has a key, or a bloom filter may hold a value; null with a diagnostic. */
+function hasKey(ctx: Context, value: HExpr, map: MapSymbol, span: Span): HCond | null {
+  const type = map.mapKind === "bloom_filter" ? map.value : map.key;
+  if (type === null || (map.mapKind !== "bloom_filter" && map.role === "queue")) {
+    const help = "read the next one: `if let next = peek(…) then …`";
+    ctx.diagnostics.add(messages.badMap(span, `a ${map.mapKind} doesn't know what it holds`, { help }));
+    return null;
+  }
+  const key = convert(ctx, value, type);
+  return key.kind === "error" ? null : { kind: "inMap", key, map, span };
+}
+
+/** `ip.saddr exceeds syns` */
+function checkExceeds(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HCond | null {
+  const { span, left, right } = expr;
+  const name = right.kind === "name" ? right.name : { text: textOf(right.span), span: right.span };
+  const help = "declare one: `limiter syns[65536] : 1000/s burst 200 per ipv4`";
+  const map = right.kind === "error" ? null : mapNamed(ctx, name, ["limiter"], "a limiter", help);
+  const value = checkValue(ctx, scope, left);
+  if (map === null || map.key === null) return null;
+  const key = convert(ctx, value, map.key);
+  return key.kind === "error" ? null : { kind: "exceeds", key, map, span };
 }

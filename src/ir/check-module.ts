@@ -14,6 +14,7 @@ import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { buildHeaders } from "./headers.ts";
 import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
 import * as messages from "./messages.ts";
+import { sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
 import type { SetFile } from "./set-file.ts";
 
@@ -96,6 +97,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
     sources.main.items.filter((i) => i.kind === "testDecl"),
     programs,
   );
+  if (ctx.sampledBytes > 0) maps.push(sampleMap(ctx.sampledBytes, sources.main.span));
   globals.push(...ctx.devices.values());
   return { license, programs, maps, globals, headers: [...ctx.headers.values()], tests };
 }
@@ -128,7 +130,13 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
   }
 }
 
-const MAP_DECLARATIONS: ReadonlySet<string> = new Set(["setDecl", "mapDecl", "counterDecl", "targetDecl"]);
+const MAP_DECLARATIONS: ReadonlySet<string> = new Set([
+  "setDecl",
+  "mapDecl",
+  "counterDecl",
+  "targetDecl",
+  "limiterDecl",
+]);
 
 function checkLength(ctx: Context, name: ast.Name, isMap: boolean): void {
   if (name.text.length > MOST_NAME_LENGTH) ctx.diagnostics.add(messages.longName(name.span, MOST_NAME_LENGTH));
@@ -175,6 +183,7 @@ function programsOf(ctx: Context, main: ast.File): HProgram[] {
   if (first === undefined) {
     if (rules.length === 0 && !ctx.diagnostics.hasErrors) ctx.diagnostics.add(messages.noProgram(main.span));
     ctx.attach = "xdp";
+    ctx.frags = false;
     const body = checkStatements(ctx, Scope.global, rules);
     return [
       {
@@ -234,6 +243,7 @@ function programOf(ctx: Context, decl: ast.ProgramDecl, fallback: VerdictName): 
   const statements = decl.body.filter((i): i is ast.Stmt => i.kind !== "defaultDecl");
   const kind = `xdp${frags ? ".frags" : ""}`;
   ctx.attach = attach;
+  ctx.frags = frags;
   const runConfig =
     priority === null && chain === null
       ? null

@@ -8,15 +8,16 @@ import { checkFlood, checkLog, checkRedirect, mayRedirect } from "./check-action
 import { checkAssign, checkSwap } from "./check-assign.ts";
 import { bindCall } from "./check-call.ts";
 import { checkCondition } from "./check-condition.ts";
+import { checkEmit, checkSample, checkTail } from "./check-events.ts";
+import { checkCount, checkDelete, checkIfLet, checkInsert } from "./check-map.ts";
 import { checkPop, checkPush, checkTrim } from "./check-rewrite.ts";
-import { checkConstant, checkValue, checkValueAs, errorValue, typed } from "./check-value.ts";
+import { checkConstant, checkValue, typed } from "./check-value.ts";
 import { checkPatterns } from "./constant-set.ts";
 import type { Context } from "./context.ts";
-import { mapNamed } from "./declare.ts";
-import type { Entry, HStmt, Local } from "./hir.ts";
+import type { HStmt, Local } from "./hir.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
-import { typeName, U32 } from "./types.ts";
+import { U32 } from "./types.ts";
 import { TEST_WORK, workOf } from "./work.ts";
 
 /**
@@ -91,48 +92,12 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       return checkRedirect(ctx, scope, statement);
     case "log":
       return checkLog(ctx, scope, statement);
-    case "count": {
-      const target = statement.counter;
-      const name = target.kind === "index" ? target.object : target;
-      if (name.kind !== "name") return fault(messages.notAValue(target.span, "this", "name a counter: `count hits`"));
-      const map = mapNamed(ctx, name.name, "counter", "a counter");
-      if (map === null) return [];
-      if (target.kind === "index" && map.key !== null) {
-        const key = checkValueAs(ctx, scope, target.index, map.key);
-        return key.kind === "error" ? [] : [{ kind: "count", map, key, span }];
-      }
-      if (target.kind === "index")
-        return fault(
-          messages.badMap(target.span, `\`${map.name}\` is a single counter`, { help: `write \`count ${map.name}\`` }),
-        );
-      if (map.key !== null)
-        return fault(
-          messages.badMap(target.span, `\`${map.name}\` counts per ${typeName(map.key)}`, {
-            help: `write \`count ${map.name}[key]\``,
-          }),
-        );
-      return [{ kind: "count", map, key: null, span }];
-    }
-    case "insert": {
-      const map = mapNamed(ctx, statement.map, "set", "a set", "assign to a map's entry instead: `m[key] = value`");
-      if (map === null || map.key === null) return [];
-      const key = checkValueAs(ctx, scope, statement.key, map.key);
-      return key.kind === "error"
-        ? []
-        : [{ kind: "mapUpdate", map, key, value: null, orElse: statement.orElse?.verdict ?? null, span }];
-    }
-    case "delete": {
-      const map = mapNamed(ctx, statement.map, null, "a set or a map");
-      if (map === null || map.key === null) return [];
-      if (map.mapKind === "array" || map.mapKind === "percpu_array")
-        return fault(
-          messages.badMap(statement.map.span, `entries of an ${map.mapKind} can't be deleted`, {
-            help: "assign zero, or use a hash",
-          }),
-        );
-      const key = checkValueAs(ctx, scope, statement.key, map.key);
-      return key.kind === "error" ? [] : [{ kind: "mapDelete", map, key, span }];
-    }
+    case "count":
+      return checkCount(ctx, scope, statement);
+    case "insert":
+      return checkInsert(ctx, scope, statement);
+    case "delete":
+      return checkDelete(ctx, scope, statement);
     case "swap":
       return checkSwap(ctx, scope, statement);
     case "callStmt": {
@@ -163,10 +128,11 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       return [...checkBlock(ctx, Scope.global, body.block), { kind: "verdict", verdict, span }];
     }
     case "tail":
-      return fault(messages.notSupportedYet(span, "tail"));
+      return checkTail(ctx, scope, statement);
     case "emit":
+      return checkEmit(ctx, scope, statement);
     case "sample":
-      return fault(messages.notSupportedYet(span, "emit"));
+      return checkSample(ctx, scope, statement);
     case "push":
       return checkPush(ctx, scope, statement);
     case "pop":
@@ -206,23 +172,9 @@ function checkOneIf(ctx: Context, scope: Scope, statement: ast.IfStmt): (rest: r
     const then = checkBlock(ctx, scope, statement.then);
     return (rest) => [{ kind: "if", condition: typedCondition, then, else: rest, span }];
   }
-  const target = condition.value;
-  const bound =
-    target.kind === "index" && target.object.kind === "name" ? { name: target.object.name, index: target.index } : null;
-  const map = bound === null ? null : mapNamed(ctx, bound.name, "map", "a map");
-  if (bound === null)
-    ctx.diagnostics.add(
-      messages.notAValue(target.span, "this", "`if let` binds a map's entry: `if let s = flows[key] then …`"),
-    );
-  const entry: Entry | null = map === null ? null : { name: condition.name.text, map };
-  const key =
-    bound === null || map === null || map.key === null
-      ? errorValue(span)
-      : checkValueAs(ctx, scope, bound.index, map.key);
-  const inner = entry === null ? scope : scope.with(entry.name, { kind: "entry", entry });
-  const then = checkBlock(ctx, inner, statement.then);
-  return (rest) =>
-    entry === null || key.kind === "error" ? [] : [{ kind: "ifLet", entry, key, then, else: rest, span }];
+  const bound = checkIfLet(ctx, scope, condition);
+  const then = checkBlock(ctx, bound?.scope ?? scope, statement.then);
+  return (rest) => (bound === null ? [] : [{ ...bound.asks, then, else: rest, span }]);
 }
 
 function checkSwitch(ctx: Context, scope: Scope, statement: ast.SwitchStmt): readonly HStmt[] {

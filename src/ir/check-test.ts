@@ -138,7 +138,7 @@ function fateOf(ctx: Context, action: ast.Stmt): HFate | null {
     case "redirect": {
       const { target } = action;
       if (target.kind === "device") return deviceOf(ctx, target.name);
-      const map = mapNamed(ctx, target.map, "target", "a map of redirect targets");
+      const map = mapNamed(ctx, target.map, ["target"], "a map of redirect targets");
       if (map === null) return null;
       if (target.key === null) {
         if (map.mapKind === "xskmap") return { kind: "redirect", map, key: null };
@@ -152,7 +152,7 @@ function fateOf(ctx: Context, action: ast.Stmt): HFate | null {
       return key === null ? null : { kind: "redirect", map, key: key.value };
     }
     case "flood": {
-      const map = mapNamed(ctx, action.map, "target", "a map of devices");
+      const map = mapNamed(ctx, action.map, ["target"], "a map of devices");
       return map === null ? null : { kind: "flood", map };
     }
     case "forward":

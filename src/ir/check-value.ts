@@ -8,6 +8,7 @@ import type * as ast from "../parser/ast.ts";
 import { checkCall } from "./check-call.ts";
 import { checkCondition, isConditional } from "./check-condition.ts";
 import { checkArithmetic, checkCast, checkStruct } from "./check-operator.ts";
+import { checkPrefix, prefixOf } from "./check-prefix.ts";
 import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, fits } from "./conversion.ts";
@@ -98,6 +99,10 @@ export function checkConstant(
 
 /** Types an expression whose value goes to a place of type `target`, converting it. */
 export function checkValueAs(ctx: Context, scope: Scope, expr: ast.Expr, target: Type): HExpr {
+  if (target.kind === "prefix") {
+    const prefix = prefixOf(ctx, scope, expr);
+    if (prefix !== null) return checkPrefix(ctx, prefix, target);
+  }
   return convert(ctx, checkValue(ctx, scope, expr), target);
 }
 
@@ -195,6 +200,15 @@ function valueOfBinding(ctx: Context, binding: Binding, name: ast.Name): HExpr {
     case "argument":
       // Each use of the parameter is a copy of the argument, whatever that has grown to.
       return ctx.unfold(span, sizeOf(binding.value)) ? { ...binding.value, span } : errorValue(span);
+    case "map":
+      return fault(
+        ctx,
+        messages.notAValue(
+          span,
+          `the map \`${name.text}\``,
+          `read an entry: \`if let entry = ${name.text}[key] then …\``,
+        ),
+      );
     case "entry": {
       const type = binding.entry.map.value;
       if (type === null) return fault(ctx, messages.notAValue(span, `an entry of \`${binding.entry.map.name}\``));
@@ -313,13 +327,20 @@ function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index"
   if (instance !== null) {
     return fault(ctx, messages.notAValue(span, `the header \`${object.name.text}\``, "name one of its fields"));
   }
-  const decl = ctx.find(object.name.text, object.span, scope.names());
-  if (decl === null || ctx.diagnostics.all.length > before) return errorValue(span);
-  const map = mapOf(ctx, decl);
+  const bound = scope.find(object.name.text);
+  const decl = bound?.kind === "map" ? null : ctx.find(object.name.text, object.span, scope.names());
+  if ((decl === null && bound?.kind !== "map") || ctx.diagnostics.all.length > before) return errorValue(span);
+  const map = bound?.kind === "map" ? bound.map : decl === null ? null : mapOf(ctx, decl);
   if (map === null || map.role !== "map" || map.value === null) {
     return fault(
       ctx,
-      messages.wrongKindOfName(object.name.text, object.span, DECLARATION_WORDS[decl.kind], "a map", decl.name.span),
+      messages.wrongKindOfName(
+        object.name.text,
+        object.span,
+        decl === null ? "a set" : DECLARATION_WORDS[decl.kind],
+        "a map",
+        decl?.name.span ?? null,
+      ),
     );
   }
   const index = checkValue(ctx, scope, expr.index);

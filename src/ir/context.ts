@@ -63,6 +63,10 @@ export class Context {
   readonly structs = new Map<ast.StructDecl, Type>();
   readonly maps = new Map<NamedDecl, MapSymbol>();
   readonly globals = new Map<NamedDecl, GlobalSymbol>();
+  /** The most bytes of a packet that a sample for a ring buffer has; 0 where there is none. */
+  sampledBytes = 0;
+  /** What the first program that goes on by each map of programs is: the kernel takes only its like for the map's others. */
+  readonly tails = new Map<MapSymbol, { readonly attach: string | null; readonly frags: boolean }>();
   /** The values of constants; an error value after a fault, so that it is told once. */
   readonly constants = new Map<NamedDecl, HExpr>();
   /** The files of constant sets that could be read. */
@@ -75,6 +79,8 @@ export class Context {
   readonly defines: ReadonlyMap<string, ast.Expr>;
   /** What the program being typed is attached to: decides what it may read and answer. null: a function of any program. */
   attach: "xdp" | "devmap" | "cpumap" | null = "xdp";
+  /** Whether the program being typed takes packets of several buffers. */
+  frags = false;
   /** The functions that something calls. */
   readonly called = new Set<ast.FnDecl>();
   /** What inlining has made so far. */

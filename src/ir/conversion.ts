@@ -64,6 +64,11 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
     ctx.diagnostics.add(diagnostic);
     return { kind: "error", type: ERROR, span: value.span };
   };
+  // An address is the prefix of all its bits.
+  if (target.kind === "prefix") {
+    if (value.type.kind !== target.of) return fail(messages.typeMismatch(value.span, value.type, target));
+    return prefixValue(value, target.of === "ipv4" ? 32 : 128, target);
+  }
   if (value.kind === "aggregate") {
     const targets = elementsOf(target);
     if (
@@ -106,6 +111,13 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
     return { kind: "cast", value, type: target, span: value.span };
   }
   return fail(messages.typeMismatch(value.span, value.type, target));
+}
+
+/** A value of a prefix type: the first `length` bits of an address. */
+export function prefixValue(address: HExpr, length: number, type: Type): HExpr {
+  const { span } = address;
+  const bits: HExpr = { kind: "const", value: BigInt(length), type: { kind: "int", bits: 32 }, span };
+  return { kind: "aggregate", elements: [bits, address], type, span };
 }
 
 /** Brings two operands of an operator to one type: constants take the other's, the narrower integer is widened. */

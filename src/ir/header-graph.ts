@@ -149,6 +149,7 @@ export function visitCondition(condition: HCond, visitor: ConditionVisitor): voi
         visitDeep(at.value, visitor);
         return;
       case "inMap":
+      case "exceeds":
         visitDeep(at.key, visitor);
         return;
       case "not":

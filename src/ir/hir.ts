@@ -6,6 +6,7 @@ import type { Span } from "../base/source.ts";
 import type { MapKind } from "../bpf/maps.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type { HTest } from "./hir-test.ts";
+import type { Limit } from "./limiter.ts";
 import type { Type } from "./types.ts";
 
 // -------------------------------------------------------------------------------------------------------------- headers
@@ -102,8 +103,8 @@ export interface MapSymbol {
   readonly kind: "map";
   readonly name: string;
   readonly mapKind: MapKind;
-  /** What declared it: decides which statements may use it. */
-  readonly role: "set" | "map" | "counter" | "target";
+  /** What it is to the rules: decides which statements may use it. */
+  readonly role: "set" | "map" | "counter" | "target" | "limiter" | "events" | "programs" | "queue" | "maps";
   /** null where the kind has no key of the user's (a single counter). */
   readonly key: Type | null;
   /** null for sets (one byte that says nothing) and targets. */
@@ -111,6 +112,12 @@ export interface MapSymbol {
   readonly maxEntries: number;
   readonly flags: number;
   readonly pinned: boolean;
+  /** A limiter's numbers; absent for others. */
+  readonly limit?: Limit;
+  /** What the inner maps of a map of maps are like; absent for others. */
+  readonly inner?: MapSymbol;
+  /** For an inner map that `if let` bound: the entry it was found by. It is no map of the object's own. */
+  readonly via?: Entry;
   readonly span: Span;
 }
 
@@ -196,6 +203,8 @@ export type HCond =
     }
   /** A key in a set that is a map. */
   | { readonly kind: "inMap"; readonly key: HExpr; readonly map: MapSymbol; readonly span: Span }
+  /** Whether a packet of that key is one too many; counts it where it isn't. */
+  | { readonly kind: "exceeds"; readonly key: HExpr; readonly map: MapSymbol; readonly span: Span }
   /** A bool or one-bit value that isn't zero. */
   | { readonly kind: "truth"; readonly value: HExpr; readonly span: Span }
   | { readonly kind: "not"; readonly operand: HCond; readonly span: Span }
@@ -303,6 +312,48 @@ export type HStmt =
       readonly map: MapSymbol;
       readonly key: HExpr;
       readonly value: HExpr | null;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
+  /** `if let v = pop(q)` (with `remove`) and `peek(q)`: a copy of the next value. */
+  | {
+      readonly kind: "ifTake";
+      readonly map: MapSymbol;
+      readonly local: Local;
+      readonly remove: boolean;
+      readonly then: readonly HStmt[];
+      readonly else: readonly HStmt[];
+      readonly span: Span;
+    }
+  /** A value put into a queue, a stack or a bloom filter. */
+  | {
+      readonly kind: "put";
+      readonly map: MapSymbol;
+      readonly value: HExpr;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
+  /** A value sent to user space. */
+  | {
+      readonly kind: "emit";
+      readonly map: MapSymbol;
+      readonly value: HExpr;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
+  /** The packet's first bytes, at most `most`, sent to user space. */
+  | {
+      readonly kind: "sample";
+      readonly map: MapSymbol;
+      readonly most: number;
+      readonly orElse: VerdictName | null;
+      readonly span: Span;
+    }
+  /** Goes on in another program and never comes back; where there is none, ends with `orElse` (null: the program's default). */
+  | {
+      readonly kind: "tail";
+      readonly map: MapSymbol;
+      readonly index: HExpr;
       readonly orElse: VerdictName | null;
       readonly span: Span;
     }

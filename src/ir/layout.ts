@@ -31,7 +31,8 @@ export function layoutOf(type: Type): Layout {
     case "bytes":
       return { bytes: type.count, align: 1, offsets: [] };
     case "struct":
-    case "tuple": {
+    case "tuple":
+    case "prefix": {
       let at = 0;
       let align = 1;
       const offsets: number[] = [];
@@ -98,10 +99,11 @@ export function btfOf(type: Type, tupleName: string): BtfType {
     case "bytes":
       return { kind: "array", element: TYPEDEFS[8], count: type.count };
     case "struct":
-    case "tuple": {
+    case "tuple":
+    case "prefix": {
       const layout = layoutOf(type);
-      const names = type.kind === "struct" ? type.fields.map((f) => f.name) : type.elements.map((_, i) => `f${i}`);
-      const name = type.kind === "struct" ? type.name : tupleName;
+      const names = memberNames(type);
+      const name = type.kind === "struct" ? type.name : type.kind === "prefix" ? `xdpc_prefix_${type.of}` : tupleName;
       return {
         kind: "struct",
         name,
@@ -117,4 +119,10 @@ export function btfOf(type: Type, tupleName: string): BtfType {
     case "error":
       throw new InternalError(`no BTF for type ${type.kind}`);
   }
+}
+
+/** What the elements of an aggregate are called in BTF; a trie's key as the kernel's struct bpf_lpm_trie_key. */
+function memberNames(type: Type & { kind: "struct" | "tuple" | "prefix" }): string[] {
+  if (type.kind === "struct") return type.fields.map((f) => f.name);
+  return type.kind === "prefix" ? ["prefixlen", "data"] : type.elements.map((_, i) => `f${i}`);
 }

@@ -261,6 +261,12 @@ export function badMap(span: Span, message: string, extras: DiagnosticExtras = {
   return errorAt(span, "X0501", message, extras);
 }
 
+export function prefixOutOfPlace(span: Span): Diagnostic {
+  return badMap(span, "a prefix is the key of a set or of a map of kind lpm_trie, and nothing else", {
+    help: "write an address, or the numbers of one",
+  });
+}
+
 export function needsIfLet(span: Span, map: string, text: string): Diagnostic {
   return errorAt(span, "X0502", `\`${map}\` may have no such entry`, {
     label: "may be missing",
@@ -352,15 +358,9 @@ export function needsKernel(
 
 /** Language that is defined but not built yet: each feature has a code of its own in X09xx. */
 export const UNSUPPORTED = {
-  exceeds: ["X0901", "limiters (`limiter`, `exceeds`) are"],
-  mapKind: ["X0904", "maps of this kind are"],
-  tail: ["X0910", "`tail` is"],
-  emit: ["X0911", "`emit` and `sample` are"],
   headChange: ["X0912", "`encap` and `decap` are"],
   tunnel: ["X0913", "`inner` headers behind tunnels are"],
-  prefixType: ["X0914", "prefixes as keys and values are"],
   wideArithmetic: ["X0916", "arithmetic on IPv6 addresses is"],
-  mapFlag: ["X0918", "this map flag is"],
 } as const satisfies Record<string, readonly [code: string, feature: string]>;
 
 /** A language feature that the compiler refuses because it isn't built yet. */

@@ -53,6 +53,8 @@ class Presence {
       case "ifLet":
         this.#need(statement.key, facts);
         return this.#join(this.statements(statement.then, facts), this.statements(statement.else, facts));
+      case "ifTake":
+        return this.#join(this.statements(statement.then, facts), this.statements(statement.else, facts));
       case "switch": {
         this.#need(statement.subject, facts);
         let after = this.statements(statement.else, facts);
@@ -90,7 +92,11 @@ class Presence {
         return this.start;
       case "store":
       case "add":
+      case "put":
+      case "emit":
         this.#need(statement.value, facts);
+        return facts;
+      case "sample":
         return facts;
       case "mapUpdate":
         this.#need(statement.key, facts);
@@ -110,6 +116,9 @@ class Presence {
         return null;
       case "redirectDevice":
         this.#need(statement.ifindex, facts);
+        return null;
+      case "tail":
+        this.#need(statement.index, facts);
         return null;
       case "redirect":
         if (statement.key !== null) this.#need(statement.key, facts);
@@ -151,7 +160,7 @@ class Presence {
         const values =
           condition.kind === "compare"
             ? [condition.a, condition.b]
-            : condition.kind === "inMap"
+            : condition.kind === "inMap" || condition.kind === "exceeds"
               ? [condition.key]
               : condition.kind === "inSet" || condition.kind === "truth"
                 ? [condition.value]
@@ -287,6 +296,7 @@ export function bodiesOf(statement: HStmt): (readonly HStmt[])[] {
   switch (statement.kind) {
     case "if":
     case "ifLet":
+    case "ifTake":
       return [statement.then, statement.else];
     case "switch":
       return [...statement.arms.map((a) => a.body), statement.else];

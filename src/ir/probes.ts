@@ -97,6 +97,7 @@ class Prober {
     switch (statement.kind) {
       case "if":
       case "ifLet":
+      case "ifTake":
         return this.#chain(statement, reached);
       case "switch": {
         const arms = statement.arms.map((arm) => ({ arm, made: this.block(arm.body, arm.span) }));
@@ -127,15 +128,18 @@ class Prober {
 
   /** An `if` with its `else if`s, which may be thousands: built from the last back. */
   #chain(
-    first: HStmt & { readonly kind: "if" | "ifLet" },
+    first: HStmt & { readonly kind: "if" | "ifLet" | "ifTake" },
     reached: GlobalSymbol,
   ): { readonly list: HStmt; readonly probed: ProbedStmt } {
-    const chain: { readonly at: HStmt & { readonly kind: "if" | "ifLet" }; readonly reached: GlobalSymbol }[] = [];
+    const chain: {
+      readonly at: HStmt & { readonly kind: "if" | "ifLet" | "ifTake" };
+      readonly reached: GlobalSymbol;
+    }[] = [];
     let last: Made | null = null;
     for (let at = first, count = reached; ; ) {
       chain.push({ at, reached: count });
       const only: HStmt | undefined = at.else[0];
-      if (at.else.length === 1 && (only?.kind === "if" || only?.kind === "ifLet")) {
+      if (at.else.length === 1 && (only?.kind === "if" || only?.kind === "ifLet" || only?.kind === "ifTake")) {
         at = only;
         count = this.#symbol(only.span);
         continue;
@@ -161,7 +165,7 @@ class Prober {
           statement: at,
           span,
           reached: count,
-          asks: at.kind === "if" ? at.condition : at.key,
+          asks: at.kind === "if" ? at.condition : at.kind === "ifLet" ? at.key : null,
           branches: rest === null ? branches : [...branches, { what: "else" as const, span, block: rest.block }],
         },
       };

@@ -2,12 +2,14 @@
 // with the code it belongs to. Declarations of the file are not here but in the context.
 
 import type * as ast from "../parser/ast.ts";
-import type { Entry, HExpr, Header, Local } from "./hir.ts";
+import type { Entry, HExpr, Header, Local, MapSymbol } from "./hir.ts";
 
 /** What a name inside a program stands for. */
 export type Binding =
   | { readonly kind: "local"; readonly local: Local }
   | { readonly kind: "entry"; readonly entry: Entry }
+  /** An inner map. */
+  | { readonly kind: "map"; readonly map: MapSymbol }
   /** A parameter of an expression function: the argument in its place. */
   | { readonly kind: "argument"; readonly value: HExpr };
 

@@ -12,6 +12,8 @@ export type Type =
   | { readonly kind: "bytes"; readonly count: number }
   | { readonly kind: "struct"; readonly name: string; readonly fields: readonly StructField[] }
   | { readonly kind: "tuple"; readonly elements: readonly Type[] }
+  /** A key of an lpm_trie: how many bits count, and an address. */
+  | { readonly kind: "prefix"; readonly of: "ipv4" | "ipv6" }
   /** An integer constant that hasn't met a type yet: it takes the other operand's or the target's. */
   | { readonly kind: "untyped" }
   /** What stands where a fault was reported: fits everywhere, so nothing is reported twice. */
@@ -69,6 +71,8 @@ export function typeName(type: Type): string {
       return type.name;
     case "tuple":
       return `(${type.elements.map(typeName).join(", ")})`;
+    case "prefix":
+      return `prefix<${type.of}>`;
     case "untyped":
       return "integer";
     case "error":
@@ -115,6 +119,7 @@ export function sameType(a: Type, b: Type): boolean {
   if (a.kind === "struct" && b.kind === "struct") return a.name === b.name;
   if (a.kind === "tuple" && b.kind === "tuple")
     return a.elements.length === b.elements.length && a.elements.every((e, i) => sameType(e, b.elements[i] ?? ERROR));
+  if (a.kind === "prefix" && b.kind === "prefix") return a.of === b.of;
   return a.kind === b.kind;
 }
 
@@ -122,5 +127,6 @@ export function sameType(a: Type, b: Type): boolean {
 export function elementsOf(type: Type): readonly Type[] | null {
   if (type.kind === "struct") return type.fields.map((f) => f.type);
   if (type.kind === "tuple") return type.elements;
+  if (type.kind === "prefix") return [U32, { kind: type.of }];
   return null;
 }

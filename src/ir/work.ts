@@ -23,7 +23,7 @@ export function workOf(statements: readonly HStmt[]): bigint {
       }
       if (statement.kind === "if") steps += TEST_WORK * testsOf(statement.condition);
       else if (statement.kind === "switch") steps += TEST_WORK * BigInt(statement.arms.length);
-      else if (statement.kind === "ifLet" || statement.kind === "count") steps += TEST_WORK;
+      else if (["ifLet", "ifTake", "count", "emit", "sample"].includes(statement.kind)) steps += TEST_WORK;
       else steps += 1n;
       for (const body of bodiesOf(statement)) open.push(body);
     }

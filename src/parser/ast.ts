@@ -349,8 +349,20 @@ export type Stmt =
       readonly orElse: Verdict | null;
       readonly span: Span;
     }
-  | { readonly kind: "emit"; readonly map: Name; readonly value: Expr; readonly span: Span }
-  | { readonly kind: "sample"; readonly map: Name; readonly max: Expr | null; readonly span: Span }
+  | {
+      readonly kind: "emit";
+      readonly map: Name;
+      readonly value: Expr;
+      readonly orElse: Verdict | null;
+      readonly span: Span;
+    }
+  | {
+      readonly kind: "sample";
+      readonly map: Name;
+      readonly max: Expr | null;
+      readonly orElse: Verdict | null;
+      readonly span: Span;
+    }
   | { readonly kind: "push"; readonly header: Name; readonly value: Expr; readonly span: Span }
   | { readonly kind: "pop"; readonly header: Name; readonly span: Span }
   | { readonly kind: "encap"; readonly header: Name; readonly fields: readonly FieldInit[]; readonly span: Span }

@@ -97,10 +97,14 @@ export class StatementBuilder extends ExpressionBuilder {
         const index = this.expr(child(node, "expression"), node);
         return { kind: "tail", map: this.nameIn(node), index, orElse: this.fallback(node), span };
       }
-      case "emitStmt":
-        return { kind: "emit", map: this.nameIn(node), value: this.expr(child(node, "expression"), node), span };
-      case "sampleStmt":
-        return { kind: "sample", map: this.nameIn(node), max: this.optionalExpr(child(node, "expression")), span };
+      case "emitStmt": {
+        const value = this.expr(child(node, "expression"), node);
+        return { kind: "emit", map: this.nameIn(node), value, orElse: this.fallback(node), span };
+      }
+      case "sampleStmt": {
+        const max = this.optionalExpr(child(node, "expression"));
+        return { kind: "sample", map: this.nameIn(node), max, orElse: this.fallback(node), span };
+      }
       case "pushStmt":
         return { kind: "push", header: this.nameIn(node), value: this.expr(child(node, "expression"), node), span };
       case "popStmt":

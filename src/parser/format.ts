@@ -220,9 +220,9 @@ function statement(s: ast.Stmt, indent: string): string {
     case "tail":
       return `tail ${s.map.text}[${formatExpr(s.index)}]${orElse(s.orElse)}`;
     case "emit":
-      return `emit ${s.map.text} ${formatExpr(s.value)}`;
+      return `emit ${s.map.text} ${formatExpr(s.value)}${orElse(s.orElse)}`;
     case "sample":
-      return `sample ${s.map.text}${s.max === null ? "" : ` max ${formatExpr(s.max)}`}`;
+      return `sample ${s.map.text}${s.max === null ? "" : ` max ${formatExpr(s.max)}`}${orElse(s.orElse)}`;
     case "push":
       return `push ${s.header.text} ${formatExpr(s.value)}`;
     case "pop":

@@ -226,6 +226,7 @@ export class StatementRules extends ExpressionRules {
     this.CONSUME(t.Emit);
     this.CONSUME(t.NameToken);
     this.SUBRULE(this.expression);
+    this.OPTION(() => this.SUBRULE(this.fallback));
   });
 
   readonly sampleStmt = this.RULE("sampleStmt", () => {
@@ -235,6 +236,7 @@ export class StatementRules extends ExpressionRules {
       this.CONSUME(t.Max);
       this.SUBRULE(this.expression);
     });
+    this.OPTION1(() => this.SUBRULE(this.fallback));
   });
 
   readonly pushStmt = this.RULE("pushStmt", () => {

@@ -78,9 +78,15 @@ describeWith("linux/bpf.h on maps", [existsSync(header) ? null : `${header} not 
     expect(mapFlags).toEqual({
       noPrealloc: bit("NO_PREALLOC"),
       noCommonLru: bit("NO_COMMON_LRU"),
+      numaNode: bit("NUMA_NODE"),
+      rdonly: bit("RDONLY"),
+      wronly: bit("WRONLY"),
+      zeroSeed: bit("ZERO_SEED"),
       rdonlyProg: bit("RDONLY_PROG"),
       wronlyProg: bit("WRONLY_PROG"),
       mmapable: bit("MMAPABLE"),
+      preserveElems: bit("PRESERVE_ELEMS"),
+      innerMap: bit("INNER_MAP"),
     });
   });
 });

@@ -4,14 +4,17 @@
 import { must } from "../../base/assert.ts";
 import { visitValue } from "../header-graph.ts";
 import type { CompareOp, HCond, HExpr, Instance } from "../hir.ts";
-import type { BlockId, Compare, Edge, IntType } from "../ir.ts";
+import type { BlockId, Compare, IntType } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import { elementsOf, type Type } from "../types.ts";
 import { lowerInSet } from "./constant-set.ts";
+import { edge } from "./edge.ts";
 import { lowerNumber, lowerPieces, lowerValue } from "./evaluate.ts";
+import { exceeds } from "./limiter.ts";
 import type { Env, Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { TRANSPORT_LAYER } from "./parse-plan.ts";
+import { askFilter } from "./queue.ts";
 import { headerOf, readStage } from "./read-packet.ts";
 import { isPieces, numberOf, type Piece, pieceSizes, type Value, widen } from "./value.ts";
 
@@ -120,7 +123,15 @@ function lowerTest(
     }
     case "inMap": {
       const whenFalse = needHeaders(l, [condition.key], no);
-      builder.nullGuard(lookup(l, condition.map, condition.key), toYes, toNo);
+      if (condition.map.mapKind === "bloom_filter") {
+        const status = askFilter(l, condition.map, condition.key);
+        builder.branch("eq", "i64", status, builder.constant("i64", 0), toYes, toNo);
+      } else builder.nullGuard(lookup(l, condition.map, condition.key), toYes, toNo);
+      return whenFalse;
+    }
+    case "exceeds": {
+      const whenFalse = needHeaders(l, [condition.key], no);
+      exceeds(l, condition, yes, no);
       return whenFalse;
     }
     case "truth": {
@@ -129,11 +140,6 @@ function lowerTest(
       return whenFalse;
     }
   }
-}
-
-/** An edge without arguments. */
-export function edge(target: BlockId): Edge {
-  return { target, args: [] };
 }
 
 /**

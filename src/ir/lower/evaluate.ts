@@ -189,6 +189,31 @@ export function loadPieces(
   });
 }
 
+/** The same where only aligned loads are allowed: a piece at another place is put together from smaller ones. */
+function alignedPieces(
+  l: Lowering,
+  space: Space,
+  base: ValueId,
+  start: number,
+  sizes: readonly (1 | 2 | 4 | 8)[],
+): Piece[] {
+  const { builder } = l;
+  let at = start;
+  return sizes.map((bytes) => {
+    const parts = loadPieces(l, space, base, at, pieceSizes(bytes, alignedTo(at, bytes)));
+    at += bytes;
+    const type = bytes === 8 ? "i64" : "i32";
+    let done = 0;
+    const value = parts.reduce<ValueId | null>((low, part) => {
+      const own = l.resize(part.value, type);
+      const moved = done === 0 ? own : builder.binary("shl", type, own, builder.constant(type, 8 * done));
+      done += part.bytes;
+      return low === null ? moved : builder.binary("or", type, low, moved);
+    }, null);
+    return { bytes, value: must(value, "a piece") };
+  });
+}
+
 /** The load that covers a field of up to eight bytes: its width, where it starts, and how far the field is from its low end. */
 export function coverField(field: Field): {
   readonly width: 1 | 2 | 4 | 8;
@@ -383,7 +408,7 @@ export function readMemory(
   if (isPieces(type))
     return {
       kind: "pieces",
-      pieces: loadPieces(l, space, base, offset, pieceSizes(layout.bytes, most)),
+      pieces: (space === "stack" ? alignedPieces : loadPieces)(l, space, base, offset, pieceSizes(layout.bytes, most)),
     };
   const width = layout.bytes as 1 | 2 | 4 | 8;
   const raw = builder.load(space, width, base, offset);

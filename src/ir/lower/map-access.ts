@@ -2,12 +2,14 @@
 // Knows layouts and helpers; which statements may do what with a map has been checked.
 
 import { InternalError, must } from "../../base/assert.ts";
-import type { HExpr, MapSymbol } from "../hir.ts";
+import type { HExpr, MapSymbol, VerdictName } from "../hir.ts";
 import type { BlockId, Space, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import { elementsOf, type Type } from "../types.ts";
+import { edge } from "./edge.ts";
 import { alignedTo, lowerNumber, lowerPieces, lowerValue } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
+import { returnVerdict } from "./redirect.ts";
 import { isPieces, macPieces, numberOf, pieceSizes, type Value, widen } from "./value.ts";
 
 const U32: Type = { kind: "int", bits: 32 };
@@ -104,10 +106,25 @@ function storePieces(l: Lowering, space: Space, base: ValueId, offset: number, v
   }
 }
 
+/** What a helper takes for a map: the object's own, or the inner map that was found. */
+function handleOf(l: Lowering, map: MapSymbol): ValueId {
+  return map.via === undefined ? l.builder.map(map.name) : must(l.entries.get(map.via), "a bound map");
+}
+
+/** Ends the program with a verdict where a helper failed; without one it goes on all the same. */
+export function orVerdict(l: Lowering, status: ValueId, verdict: VerdictName | null): void {
+  if (verdict === null) return;
+  const [done, failed] = [l.block(), l.block()];
+  l.builder.branch("eq", "i64", status, l.builder.constant("i64", 0), edge(done), edge(failed));
+  l.goOn(failed);
+  returnVerdict(l, verdict);
+  l.goOn(done);
+}
+
 /** Looks an entry up: a pointer to its value, or null. */
 export function lookup(l: Lowering, map: MapSymbol, key: HExpr): ValueId {
   const address = onStack(l, keyFor(map, key));
-  return l.builder.call("map_lookup_elem", [l.builder.map(map.name), address]);
+  return l.builder.call("map_lookup_elem", [handleOf(l, map), address]);
 }
 
 /** Arrays are indexed by four bytes, whatever integer the key was. */
@@ -122,13 +139,13 @@ export function update(l: Lowering, map: MapSymbol, key: HExpr, value: HExpr): V
   const { builder } = l;
   const keyAddress = onStack(l, keyFor(map, key));
   const valueAddress = onStack(l, value);
-  return builder.call("map_update_elem", [builder.map(map.name), keyAddress, valueAddress, builder.constant("i64", 0)]);
+  return builder.call("map_update_elem", [handleOf(l, map), keyAddress, valueAddress, builder.constant("i64", 0)]);
 }
 
 /** Deletes an entry where there is one. */
 export function remove(l: Lowering, map: MapSymbol, key: HExpr): void {
   const address = onStack(l, key);
-  l.builder.call("map_delete_elem", [l.builder.map(map.name), address]);
+  l.builder.call("map_delete_elem", [handleOf(l, map), address]);
 }
 
 /** Counts the packet: one packet and its bytes, in this CPU's own entry. */

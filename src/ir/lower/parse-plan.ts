@@ -157,6 +157,8 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
         case "let":
         case "store":
         case "add":
+        case "put":
+        case "emit":
           value(s.value);
           break;
         case "setField":
@@ -182,6 +184,9 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
         case "redirectDevice":
           value(s.ifindex);
           break;
+        case "tail":
+          value(s.index);
+          break;
         case "push":
           visitor.instance(s.parent);
           value(s.value);
@@ -194,6 +199,8 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
           value(s.bytes);
           break;
         case "for":
+        case "ifTake":
+        case "sample":
         case "flood":
         case "verdict":
           break;

@@ -9,9 +9,11 @@ import { bodiesOf, changedInstances, movesPacketWithin } from "../presence.ts";
 import { lowerCondition } from "./condition.ts";
 import { lowerInSet } from "./constant-set.ts";
 import { lowerNumber, lowerValue, placeAddress, settled } from "./evaluate.ts";
+import { emit, sample, tail } from "./events.ts";
 import { popHeader, pushHeader, trim } from "./head.ts";
 import type { Env, Lowering } from "./lowering.ts";
-import { count, lookup, onStack, remove, storeExpr, update } from "./map-access.ts";
+import { count, lookup, onStack, orVerdict, remove, storeExpr, update } from "./map-access.ts";
+import { put, take } from "./queue.ts";
 import { readStages } from "./read-packet.ts";
 import { flood, redirect, redirectDevice, returnVerdict } from "./redirect.ts";
 import { isPieces } from "./value.ts";
@@ -56,6 +58,14 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
         { block: missing, env: l.env, body: statement.else },
       ]);
     }
+    case "ifTake": {
+      const [found, empty] = [l.block(), l.block()];
+      take(l, statement, found, empty);
+      return branches(l, later, [
+        { block: found, env: l.env, body: statement.then },
+        { block: empty, env: l.env, body: statement.else },
+      ]);
+    }
     case "switch":
       return lowerSwitch(l, statement, later);
     case "for":
@@ -76,24 +86,24 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
     case "mapUpdate": {
       const one: HExpr = { kind: "const", value: 1n, type: { kind: "int", bits: 8 }, span: statement.span };
       const result = update(l, statement.map, statement.key, statement.value ?? one);
-      if (statement.orElse === null) return true;
-      const [done, failed] = [l.block(), l.block()];
-      builder.branch(
-        "eq",
-        "i64",
-        result,
-        builder.constant("i64", 0),
-        { target: done, args: [] },
-        { target: failed, args: [] },
-      );
-      l.goOn(failed);
-      returnVerdict(l, statement.orElse);
-      l.goOn(done);
+      orVerdict(l, result, statement.orElse);
       return true;
     }
     case "mapDelete":
       remove(l, statement.map, statement.key);
       return true;
+    case "put":
+      put(l, statement);
+      return true;
+    case "emit":
+      emit(l, statement);
+      return true;
+    case "sample":
+      sample(l, statement);
+      return true;
+    case "tail":
+      tail(l, statement);
+      return false;
     case "count":
       count(l, statement.map, statement.key);
       return true;
