@@ -4,9 +4,9 @@
 //     npm run agreement                    everything, 20,000 mutants
 //     npm run agreement -- CASE.json…      judges saved cases again
 //
-// XDPC_SEED; counts: XDPC_MUTANTS, XDPC_KERNEL_MUTANTS, XDPC_RANDOM, XDPC_CALLS, XDPC_GENERATED; XDPC_EVERY=1 (each program compiled in every
-// way), XDPC_CORPORA=real,mutants,random,calls,kernel,kernel-mutants, XDPC_CASES (folder for disagreements), XDPC_REPORT (file for their causes),
-// XDPC_SLOW (milliseconds over which a check is told).
+// XDPC_SEED; counts: XDPC_MUTANTS, XDPC_KERNEL_MUTANTS, XDPC_RANDOM, XDPC_CALLS, XDPC_GENERATED; XDPC_CHANGES (in each mutant),
+// XDPC_EVERY=1 (each program compiled in every way), XDPC_CORPORA=real,mutants,random,calls,kernel,kernel-mutants,
+// XDPC_CASES (folder for disagreements), XDPC_REPORT (file for their causes), XDPC_SLOW (milliseconds over which a check is told).
 
 import { mkdirSync, rmSync } from "node:fs";
 import { setPriority } from "node:os";

@@ -34,13 +34,19 @@ export class MutantSource {
     return this.#cheap.length + this.#dear.length;
   }
 
-  /** Mutant number `index` of a seed; the same one every time. */
-  mutant(seed: number, index: number, corpus: Corpus = "mutants"): Candidate {
+  /** Mutant number `index` of a seed, changed once or `changes` times; the same one every time. */
+  mutant(seed: number, index: number, corpus: Corpus = "mutants", changes = 1): Candidate {
     const random = new Random(Math.imul(seed, 0x9e3779b1) + index);
     const pool = this.#dear.length > 0 && (this.#cheap.length === 0 || random.chance(4)) ? this.#dear : this.#cheap;
     const base = random.pick(pool);
-    const { image, what } = mutate(base.image, random);
-    return { corpus, name: `mutant ${seed}/${index}: ${what} in ${base.name}`, image };
+    let image = base.image;
+    const told: string[] = [];
+    for (let change = 0; change < changes && image.code.length > 8; change++) {
+      const mutant = mutate(image, random);
+      image = mutant.image;
+      told.push(mutant.what);
+    }
+    return { corpus, name: `mutant ${seed}/${index}: ${told.join(", ")} in ${base.name}`, image };
   }
 }
 

@@ -13,7 +13,23 @@ export interface KnownCause {
 }
 
 /** The list. */
-export const knownCauses: readonly KnownCause[] = [];
+export const knownCauses: readonly KnownCause[] = [
+  {
+    relation: "unknown",
+    cause: /reading the kernel's struct/,
+    why: "Members of kernel structures (a socket made a tcp_sock, the current task) are known to the kernel's BTF only.",
+  },
+  {
+    relation: "unknown",
+    cause: /reading the kernel's own description of a map/,
+    why: "Loads through a map's address read struct bpf_map, whose members are known to the kernel's BTF only.",
+  },
+  {
+    relation: "unknown",
+    cause: /the kernel function/,
+    why: "Kernel functions other than those around dynptrs, number iterators and sections aren't modelled.",
+  },
+];
 
 /** True for a disagreement that the list explains. */
 export function isKnown(comparison: Comparison): boolean {

@@ -19,6 +19,7 @@ const mutants = number("XDPC_MUTANTS", 20_000);
 const kernelMutants = number("XDPC_KERNEL_MUTANTS", 10_000);
 const random = number("XDPC_RANDOM", 5000);
 const calls = number("XDPC_CALLS", 2000);
+const changes = number("XDPC_CHANGES", 1);
 const generated = number("XDPC_GENERATED", 100);
 const every = process.env.XDPC_EVERY === "1";
 const only = process.env.XDPC_CORPORA?.split(",") ?? null;
@@ -74,7 +75,7 @@ if (again.length > 0) {
   if (wants("mutants"))
     stage("mutants", () => {
       const source = new MutantSource(bases, loader);
-      for (let index = 0; index < mutants; index++) judge(source.mutant(seed, index));
+      for (let index = 0; index < mutants; index++) judge(source.mutant(seed, index, "mutants", changes));
     });
   if (wants("random"))
     stage("random programs", () => {
@@ -89,7 +90,8 @@ if (again.length > 0) {
   if (wants("kernel-mutants"))
     stage("mutants of kernel tests", () => {
       const source = new MutantSource(tests, loader);
-      for (let index = 0; index < kernelMutants; index++) judge(source.mutant(seed, index, "mutants of kernel tests"));
+      for (let index = 0; index < kernelMutants; index++)
+        judge(source.mutant(seed, index, "mutants of kernel tests", changes));
     });
 
   const table = tableOf(agreement.rows());
