@@ -56,16 +56,17 @@ export interface PacketSocket {
   close(): void;
 }
 
-/** Opens a packet socket on one end of a veth pair. It sees frames that the device receives (after XDP), not sent ones. */
-export function openPacketSocket(end: VethEnd): PacketSocket {
-  const allProtocols = 0x0300; // htons(ETH_P_ALL)
-  const fd = end.netns.enter(() =>
-    checked("packet socket", socketFunction(AF_PACKET, SOCK_RAW, allProtocols) as number),
-  );
+/**
+ * Opens a packet socket on one end of a veth pair. It sees frames that the device receives (after XDP), not sent ones: all of them, also
+ * those that a bridge then takes, or only those of one EtherType that reach the stack.
+ */
+export function openPacketSocket(end: VethEnd, etherType = 0x0003): PacketSocket {
+  const protocol = ((etherType & 0xff) << 8) | (etherType >> 8); // ETH_P_ALL is 3
+  const fd = end.netns.enter(() => checked("packet socket", socketFunction(AF_PACKET, SOCK_RAW, protocol) as number));
   const close = onCloseAll(() => closeFd(fd));
   const address = allocate(32);
   address.view.setUint16(0, AF_PACKET, true);
-  address.view.setUint16(2, allProtocols, true);
+  address.view.setUint16(2, protocol, true);
   address.view.setInt32(4, end.ifindex, true);
   checked("bind packet socket", bindFunction(fd, address.address, 20) as number);
   setNumber(fd, SOL_PACKET, PACKET_AUXDATA, 1);
