@@ -164,6 +164,7 @@ function plausible(random: Random): Slot {
 
 function swapped(subject: Subject): ProgramImage | null {
   const { starts, slots, random, image } = subject;
+  if (starts.length < 2) return null;
   const index = random.below(starts.length - 1);
   const [a, b] = [starts[index]!, starts[index + 1]!];
   const end = b + width(slots, b);
