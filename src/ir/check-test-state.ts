@@ -82,14 +82,19 @@ function metaFill(ctx: Context, member: ast.Name, value: ast.Expr, span: Span): 
   return number?.kind === "const" ? { kind: "meta", name: member.text as MetaName, value: number.value, span } : null;
 }
 
+/** What a test can fill; the rest begins empty, limiters full. */
+const FILLED: ReadonlySet<MapSymbol["role"]> = new Set(["set", "map", "target", "programs"]);
+
 function filledMap(ctx: Context, decl: NonNullable<ReturnType<Context["find"]>>, name: ast.Name): MapSymbol | null {
   const before = ctx.diagnostics.all.length;
   const map = mapOf(ctx, decl);
-  if (map !== null && map.role !== "counter") return map;
+  if (map !== null && FILLED.has(map.role)) return map;
   if (ctx.diagnostics.all.length > before) return null;
   if (map !== null)
     ctx.diagnostics.add(
-      badFill(name.span, "a counter starts at zero", `expect its count: \`expect ${name.text} == 1\``),
+      map.role === "counter"
+        ? badFill(name.span, "a counter starts at zero", `expect its count: \`expect ${name.text} == 1\``)
+        : badFill(name.span, `\`${name.text}\` can't be filled by a test`),
     );
   else if (!/^(set|map|counter|target|limiter)Decl$/.test(decl.kind)) {
     const wanted = "a set, a map, a `config` or a `var`";
@@ -116,6 +121,7 @@ function entryFill(
   value: ast.Expr,
   span: Span,
 ): HFill | null {
+  if (map.role === "programs") return programFill(ctx, map, target.index, value, span);
   const keyType = keyTypeOf(map);
   const valueType = valueTypeOf(map);
   if (keyType === null || valueType === null) {
@@ -129,10 +135,20 @@ function entryFill(
   return key === null || bytes === null ? null : { kind: "fillEntry", map, key, value: bytes, span };
 }
 
+/** `stages[2] = NAME`: a program of this file. */
+function programFill(ctx: Context, map: MapSymbol, index: ast.Expr, value: ast.Expr, span: Span): HFill | null {
+  const key = checkKey(ctx, map, U32, index);
+  const decl = value.kind === "name" ? ctx.find(value.name.text, value.span) : null;
+  if (key === null || (value.kind === "name" && decl === null)) return null;
+  if (decl?.kind === "programDecl") return { kind: "fillProgram", map, key, program: decl.name.text, span };
+  ctx.diagnostics.add(badFill(value.span, `\`${map.name}\` holds programs`, "name a program of this file"));
+  return null;
+}
+
 function checkKey(ctx: Context, map: MapSymbol, type: Type, expr: ast.Expr): Uint8Array | null {
   const value = checkValueAs(ctx, GLOBAL, expr, type);
   if (value.kind === "error") return null;
-  const dense = map.mapKind === "array" || map.mapKind === "percpu_array";
+  const dense = map.mapKind === "array" || map.mapKind === "percpu_array" || map.mapKind === "prog_array";
   if (dense && value.kind === "const" && value.value >= BigInt(map.maxEntries)) {
     ctx.diagnostics.add(
       messages.badMap(expr.span, `\`${map.name}\` has ${map.maxEntries} entries: 0 to ${map.maxEntries - 1}`),

@@ -43,7 +43,8 @@ export function scalarOf(type: Type, bytes: Uint8Array): bigint {
 
 /** The bytes of a key of `map`: arrays are indexed by 32 bits, whatever the key's type. Null when it isn't constant. */
 export function keyBytes(map: MapSymbol, key: HExpr): Uint8Array | null {
-  const indexed = map.mapKind === "array" || map.mapKind === "percpu_array" || map.role === "target";
+  const indexed =
+    map.mapKind === "array" || map.mapKind === "percpu_array" || map.role === "target" || map.role === "programs";
   if (indexed) return key.kind === "const" ? scalarBytes({ kind: "int", bits: 32 }, key.value) : null;
   return constantBytes(key);
 }

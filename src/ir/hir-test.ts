@@ -28,6 +28,14 @@ export type HFill =
       readonly entries: readonly { readonly key: Uint8Array; readonly value: Uint8Array }[];
       readonly span: Span;
     }
+  /** Puts a program into an entry of a map of programs. */
+  | {
+      readonly kind: "fillProgram";
+      readonly map: MapSymbol;
+      readonly key: Uint8Array;
+      readonly program: string;
+      readonly span: Span;
+    }
   | {
       readonly kind: "fillEntry";
       readonly map: MapSymbol;

@@ -102,6 +102,8 @@ export function kernelPlan(test: HTest, compiled: Compiled): KernelPlan {
         }
         break;
       }
+      case "fillProgram":
+        return { skipped: "it fills a map of programs" };
       case "meta":
         return { skipped: `it sets \`meta.${step.name}\`` };
       case "global": {

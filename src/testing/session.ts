@@ -98,6 +98,14 @@ export class Session {
         for (const { key, value } of fill.entries) this.#put(map, key, value);
         return;
       }
+      case "fillProgram": {
+        const handle = this.machine.programHandle(fill.program);
+        if (handle !== null)
+          this.machine.maps
+            .get(fill.map.name)
+            ?.userUpdate(fill.key, scalarBytes({ kind: "int", bits: 32 }, BigInt(handle)), 0);
+        return;
+      }
       case "fillEntry": {
         const map = this.machine.maps.get(fill.map.name);
         if (map === undefined) return;
