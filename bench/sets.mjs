@@ -1,6 +1,6 @@
 // Bundles bench/sets.ts, which uses the sources and the tests' way to the kernel, and runs it.
 //
-//     node bench/sets.mjs [SIZES…]        100 1000 10000 100000 unless told
+//     node bench/sets.mjs [SIZES…] [NAMES…]        100 1000 10000 100000 unless told; kinds whose names begin so
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";

@@ -64,7 +64,7 @@ export const limitExplanations: readonly Explanation[] = [
     "X0609",
     "set-too-large",
     "a constant set's table is too large",
-    "A large set becomes a table in the object. Tables stay small for prefixes, addresses and ranges as they come; sets of very many wide ranges with tiny gaps between them don't. The kernel keeps the table in memory that isn't swapped, so the compiler stops at 256 MiB.",
+    "A large set becomes a table in the object. Tables stay small for prefixes, addresses and ranges as they come; sets of very many wide ranges with tiny gaps between them don't. The kernel keeps the table in memory that isn't swapped, so the compiler stops at 64 MiB.",
     null,
     null,
   ),

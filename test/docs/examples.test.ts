@@ -17,6 +17,12 @@ const root = join(dirname(fileURLToPath(import.meta.url)), "../..");
 const NEVER_GIVEN: ReadonlySet<string> = new Set();
 const FOLDERS = ["", "docs", "grammar"];
 
+/** The files that examples name. */
+const FILES = {
+  "feed.txt": "192.0.2.0/24\n198.51.100.7 # one address\n",
+  "hosts.txt": "(192.0.2.1, 80)\n192.0.2.2, 443\n",
+};
+
 interface Example {
   readonly line: number;
   /** The words behind the three backticks. */
@@ -59,7 +65,7 @@ describe.each(documents)("%s", (path) => {
   });
   for (const { line, fence, text } of examples) {
     test(`line ${line}: ${fence}`, () => {
-      const result = compileText(text);
+      const result = compileText(text, { files: FILES });
       const said = describeDiagnostics(result);
       // Short examples let fragments by: X0705 says so.
       const codes = [...new Set(result.diagnostics.map((d) => d.code))].filter((c) => c !== "X0705").sort();

@@ -4,7 +4,7 @@ import type { NumberRange } from "../hir.ts";
 import { type RangeTrie, rangeTrie } from "./range-trie.ts";
 
 /** The most bytes of a trie's cells. */
-export const MOST_TRIE_BYTES = 2 ** 28;
+export const MOST_TRIE_BYTES = 2 ** 26;
 
 const LOW = (1n << 64n) - 1n;
 const known = new WeakMap<readonly NumberRange[], RangeTrie | null>();
