@@ -25,6 +25,7 @@ const COMMAND = {
   progLoad: 5,
   progTestRun: 10,
   getInfo: 15,
+  mapLookupAndDelete: 21,
 } as const;
 
 /** Map types by the kernel's names in lower case. **Source:** enum bpf_map_type. */
@@ -132,8 +133,17 @@ export class KernelMap {
     keyMemory.bytes.set(key);
     const view = resetAttr();
     view.setUint32(0, this.fd, true);
-    view.setBigUint64(8, keyMemory.address, true);
+    // A map without keys wants none, not an empty one.
+    if (this.keySize > 0) view.setBigUint64(8, keyMemory.address, true);
     return view;
+  }
+
+  /** Takes the next value of a queue or stack; null when it is empty. */
+  pop(): Uint8Array | null {
+    this.#element(new Uint8Array(0)).setBigUint64(16, valueMemory.address, true);
+    if (bpf(COMMAND.mapLookupAndDelete, 32) >= 0) return valueMemory.bytes.slice(0, this.valueSize);
+    if (lastErrno() === ERRNO.noent) return null;
+    throw new SystemError(`take from map ${this.name}`, lastErrno());
   }
 
   #raw(key: Uint8Array): Uint8Array | null {
