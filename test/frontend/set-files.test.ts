@@ -213,6 +213,22 @@ describe("size", () => {
     expect(first!.length).toBeLessThan(4_000_000);
   });
 
+  test("a table that would be far too large is refused", () => {
+    // All addresses but some points that stand close together three by three, far from the next three.
+    const points = Array.from(
+      { length: 12_000 },
+      (_, i) => (BigInt(Math.imul(i, 0x9e3779b1) >>> 0) << 96n) | (BigInt(i) << 60n),
+    )
+      .flatMap((x) => [x + 3n, x + 9n, x + 14n])
+      .sort((a, b) => (a < b ? -1 : 1));
+    const shown = (v: bigint): string =>
+      Array.from({ length: 8 }, (_, i) => ((v >> BigInt(112 - 16 * i)) & 0xffffn).toString(16)).join(":");
+    const lines = points.slice(1).map((to, i) => `${shown((points[i] as bigint) + 1n)}..${shown(to - 1n)}`);
+    const { diagnostics, output } = compileSet("ipv6", lines.join("\n"));
+    expect(output).toBeNull();
+    expect(diagnostics.map((d) => [d.code, d.primary?.span.file.path])).toEqual([["X0609", "feed.txt"]]);
+  });
+
   test("100,000 numbers between braces", () => {
     const source = `if meta.len in { ${Array.from({ length: 100_000 }, (_, i) => 2 * i).join(", ")} } then drop`;
     expect(compileText(source, { checkEachPass: false }).output).not.toBeNull();

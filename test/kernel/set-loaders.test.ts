@@ -2,6 +2,7 @@
 
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { objectFile, objectOf } from "../support/compile.ts";
+import { loadObject } from "../support/libbpf.ts";
 import { closeAll } from "../support/native.ts";
 import { createNetns, createPeerNetns, createVeth, type Netns, netnsProblem } from "../support/netns.ts";
 import { describeWith, toolProblem } from "../support/requirements.ts";
@@ -19,6 +20,11 @@ const files = {
   "ports.txt": many(2000, (i) => String(i >> 16n)),
 };
 
+/** The same with fewer elements. */
+const fewer = Object.fromEntries(
+  Object.entries(files).map(([name, text]) => [name, text.split("\n").slice(0, 300).join("\n")]),
+);
+
 const source = `config limit : u32 = 9
 const set v4 : prefix<ipv4> from "v4.txt"
 const set v6 : prefix<ipv6> from "v6.txt"
@@ -34,6 +40,26 @@ if (ip.daddr, tcp.dport) in pairs then drop
 if udp.dport in ports then drop
 `;
 
+/** Members that aren't fields: what is named, computed, kept in maps and globals. */
+const members = [
+  "if ip and tcp then { let k = (ip.daddr, tcp.dport) if k in pairs then drop }",
+  "if (ip.saddr & 0xffffff00) in v4 then drop",
+  "let m = eth.saddr if m in macs then drop",
+  "if (eth.saddr & ff:ff:ff:00:00:00) in macs then drop",
+  "if ip6 then { let a = ip6.saddr if a in hosts or a in v6 then drop }",
+  "struct S { a : ipv6, m : mac, p : u16, v : ipv4 }\nmap s : hash<u32, S>[8]\nif let e = s[1] then { if e.a in hosts or e.a in v6 or e.m in macs or e.v in v4 or e.p in ports or (e.v, e.p) in pairs then drop }",
+  "var a : ipv6\nvar m : mac\nif a in hosts or a in v6 or m in macs then drop",
+  "if hash(ip.saddr) as u16 in ports or random() as u16 in ports then drop",
+  "if ip.ttl in ports then drop",
+  "if ip and tcp then switch (ip.daddr, tcp.dport) { pairs => drop; else => pass }",
+  "for i in 0..3 { if i as u16 in ports then drop }",
+  "fn bad(a : ipv4) { if a in v4 then drop }\nif ip then { bad(ip.saddr) bad(ip.daddr) }",
+];
+const sets = source
+  .split("\n")
+  .filter((line) => line.startsWith("const set"))
+  .join("\n");
+
 describeWith("loaders of objects with tables", [netnsProblem(), toolProblem("bpftool", "xdp-loader")], () => {
   let netns: Netns;
   let path = "";
@@ -43,6 +69,11 @@ describeWith("loaders of objects with tables", [netnsProblem(), toolProblem("bpf
     path = objectFile(objectOf(source, { files, checkEachPass: false }), "sets.o");
   });
   afterAll(closeAll);
+
+  test.each(members)("%s", (rules) => {
+    for (const options of [{}, { optimise: 0 as const }, { cpu: "v1" as const }])
+      loadObject(objectFile(objectOf(`${sets}\n${rules}\n`, { files: fewer, ...options }))).close();
+  });
 
   test("bpftool loads and pins it", () => {
     netns.run("bpftool", "prog", "loadall", path, "/sys/fs/bpf/xdpc_sets");

@@ -64,7 +64,7 @@ export function rangeTrie(ranges: readonly NumberRange[], width: number, mostByt
   const all = [...ranges];
   while (all.length === ranges.length || all.length < powerOfTwo(all.length)) all.push(NOTHING);
   const nothing = (LEAF | ranges.length) >>> 0;
-  for (let step = 8; ; step *= 2) {
+  for (let step = 8; ; step *= 4) {
     const builder = new TrieBuilder(ranges, width, nothing, step);
     if (!builder.build(Math.min(mostBytes / 4, step * MOST_STEPS))) {
       if (step * MOST_STEPS * 4 >= mostBytes) return null;
