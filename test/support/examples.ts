@@ -13,11 +13,15 @@ export const MODES = ["native", "generic"] as const;
 
 const PASS_PROGRAM = new Uint8Array([0xb7, 0, 0, 0, 2, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 
+/** Compiles `examples/NAME.xdp` and gives the object's path. */
+export function compileExample(name: string): string {
+  const path = `examples/${name}.xdp`;
+  return objectFile(objectOf(readFileSync(join(projectFolder, path), "utf8"), { path }), `${name}.o`);
+}
+
 /** Compiles `examples/NAME.xdp` and loads it with libbpf; `globals` as for `loadObject`. */
 export function loadExample(name: string, globals: Readonly<Record<string, Uint8Array>> = {}): LoadedObject {
-  const path = `examples/${name}.xdp`;
-  const bytes = objectOf(readFileSync(join(projectFolder, path), "utf8"), { path });
-  return loadObject(objectFile(bytes, `${name}.o`), { globals });
+  return loadObject(compileExample(name), { globals });
 }
 
 /** Attaches a program that only passes: a veth whose peer is redirected to receives only with one (or with GRO). */
