@@ -38,6 +38,7 @@ function exploreFunction(walk: Walk, pruning: Pruning, number: number): void {
   walk.saved.fill(null);
   walk.savedCount = 0;
   walk.evictedCount = 0;
+  walk.keptValues = 0;
   walk.loops.reset();
   walk.liveness.resetChain();
   walk.path = startOf(number, start);

@@ -6,7 +6,7 @@ import type { ImageMap } from "../bpf/image.ts";
 import { mapKindByNumber } from "../bpf/maps.ts";
 import type { CallFault } from "./call-fault.ts";
 import { isPointer, type RegValue } from "./state.ts";
-import { contentOf, count, type FaultWords } from "./words.ts";
+import { contentOf, count, type FaultWords, shown } from "./words.ts";
 
 type Fault<Kind extends CallFault["kind"]> = Extract<CallFault, { readonly kind: Kind }>;
 
@@ -53,7 +53,7 @@ export function callWords(fault: CallFault, place: (slot: number) => string): Fa
     case "needsGpl":
       return {
         message: `calls bpf_${helperById(fault.id)?.name ?? fault.id}, which only programs with a GPL-compatible licence may`,
-        known: [fault.licence === "" ? "the object names no licence" : `its licence is "${fault.licence}"`],
+        known: [fault.licence === "" ? "the object names no licence" : `its licence is "${shown(fault.licence)}"`],
         help: 'declare one: char LICENSE[] SEC("license") = "GPL";',
       };
     case "argument":

@@ -10,11 +10,17 @@ import { copyPath, sameCallSites, slotOfFrame } from "./path.ts";
 import type { Frame, PointerValue, RegValue, StackSlot, VerifierState } from "./state.ts";
 import { copyState, currentFrame, invalidSlot, isSpill, slotByte, stackByte, unset } from "./state.ts";
 import { point } from "./structure.ts";
-import { refuse } from "./verdict.ts";
+import { refuse, unsupported } from "./verdict.ts";
 import { bucketOf, type Walk } from "./walk.ts";
 
 /** A history this long is cut by saving the state. */
 const longHistory = 40;
+
+/**
+ * The most registers and stack slots that saved states may have together, some 300 MB. A state is saved every eight instructions at
+ * most, so within a million of them only programs get there whose functions use more stack together than any kernel allows.
+ */
+const mostKept = 20_000_000;
 
 /** Prunes the walk's paths. One for a whole check. */
 export class Pruning {
@@ -121,6 +127,8 @@ export class Pruning {
     const { path, slot } = walk;
     walk.totalStates++;
     walk.savedCount++;
+    for (const { regs, stack } of path.state.frames) walk.keptValues += regs.length + stack.length;
+    if (walk.keptValues > mostKept) unsupported("a walk with more saved states than are kept in memory");
     walk.updatePeak();
     walk.jumpsAtSave = walk.jumps;
     walk.processedAtSave = walk.processed;

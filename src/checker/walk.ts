@@ -62,6 +62,8 @@ export class Walk implements Env {
   jumpsAtSave = 0;
   savedCount = 0;
   evictedCount = 0;
+  /** Registers and stack slots of the states saved in the current function. */
+  keptValues = 0;
   totalStates = 0;
   peakStates = 0;
   /** Where the current call goes on when not behind itself; -1 for behind. */

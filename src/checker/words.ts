@@ -20,6 +20,13 @@ export function count(number: number, what: string): string {
   return `${number} ${what}${number === 1 ? "" : "s"}`;
 }
 
+/** A text from a stranger's file, fit for a terminal: cut to 40 characters, control characters replaced. */
+export function shown(text: string): string {
+  const cut = text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return cut.replace(/[\0-\x1f\x7f-\x9f]/g, "?");
+}
+
 /** The kinds of pointer as nouns. */
 const nouns: Readonly<Record<PointerValue["kind"], string>> = {
   ctx: "the context",

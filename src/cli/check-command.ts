@@ -17,7 +17,8 @@ import { readObject } from "../elfwriter/read.ts";
 import type { CheckRequest } from "./check-options.ts";
 import type { Manner } from "./command.ts";
 import { CliFailure, EXIT } from "./failure.ts";
-import { openFileHost } from "./host.ts";
+import { openDescriptorOf, openFileHost } from "./host.ts";
+import { possibleCpus } from "./possible-cpus.ts";
 import { readBinary } from "./read-binary.ts";
 import type { Reporter } from "./report.ts";
 import type { System } from "./system.ts";
@@ -50,25 +51,41 @@ interface Answer {
 /** Steps of the way to a fault that are shown. */
 const STEPS_SHOWN = 8;
 
-/** Checks and returns the exit code: 0, 1 for a refusal, 3 where only unknown verdicts spoil it. Throws CliFailure for files. */
+/**
+ * Checks and returns the exit code: 0, 1 for a refusal, 3 where only unknown verdicts spoil it, 2 when a file can't be checked; the
+ * others are nevertheless.
+ */
 export function runCheck(
   request: CheckRequest & { readonly manner: Manner },
   system: System,
   reporter: Reporter,
 ): number {
   let worst: Verdict = "accept";
+  let failed = false;
   for (const file of request.files) {
-    const bytes = objectOf(file, request, system, reporter);
-    if (bytes === null) worst = "reject";
-    else {
-      for (const answer of answersOf(file, bytes, request)) {
-        const { verdict } = answer.told;
-        if (verdict === "reject" || worst === "accept") worst = verdict;
-        const text = request.manner.json ? JSON.stringify(answer.told) : inWords(answer);
-        system.write(1, utf8(`${text}\n`));
+    try {
+      const bytes = objectOf(file, request, system, reporter);
+      if (bytes === null) worst = "reject";
+      else {
+        for (const answer of answersOf(file, bytes, request)) {
+          const { verdict } = answer.told;
+          if (verdict === "reject" || worst === "accept") worst = verdict;
+          const text = request.manner.json ? JSON.stringify(answer.told) : inWords(answer);
+          // Nobody reads any more: what is left needn't be checked.
+          if (!system.write(1, utf8(`${text}\n`))) return exitCode(worst, failed);
+        }
       }
+    } catch (error) {
+      if (!(error instanceof CliFailure)) throw error;
+      reporter.info("failure", { message: error.message }, `xdpc: ${error.message}`);
+      failed = true;
     }
   }
+  return exitCode(worst, failed);
+}
+
+function exitCode(worst: Verdict, failed: boolean): number {
+  if (failed) return EXIT.usage;
   return worst === "accept" ? EXIT.fine : worst === "reject" ? EXIT.diagnostics : EXIT.unknown;
 }
 
@@ -76,12 +93,12 @@ const ELF_MAGIC = [0x7f, 0x45, 0x4c, 0x46];
 
 /** A file's bytes where it is an object, else the object its rules make; null when they have faults, which are told. */
 function objectOf(file: string, request: CheckRequest, system: System, reporter: Reporter): Uint8Array | null {
-  if (file !== "-") {
-    const bytes = readBinary(file, system);
-    if (ELF_MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
-    if (/\.o$/.test(file)) throw new CliFailure(`${file} is not an object: it doesn't begin as an ELF file`);
-  }
-  const host = openFileHost(file, request.importDirs, system);
+  const bytes = readBinary(file, system);
+  if (ELF_MAGIC.every((byte, i) => bytes[i] === byte)) return bytes;
+  if (/\.o$/.test(file)) throw new CliFailure(`${file} is not an object: it doesn't begin as an ELF file`);
+  // A pipe is read once.
+  const readStdin = (limitBytes: number): Uint8Array => bytes.subarray(0, limitBytes + 1);
+  const host = openFileHost(openDescriptorOf(file) === null ? file : "-", request.importDirs, { ...system, readStdin });
   const { source, diagnostics } = host.main;
   // The checker's verdict is what is asked for: it isn't a fault of the compilation here.
   const options = { host, cpu: "v3", kernel: null, optimise: 2, defines: request.defines, verify: false } as const;
@@ -110,7 +127,7 @@ function* answersOf(file: string, bytes: Uint8Array, request: CheckRequest): Gen
 
 function answer(file: string, image: ProgramImage, request: CheckRequest): Answer {
   const start = performance.now();
-  const report = checkProgram(image);
+  const report = checkProgram(image, { possibleCpus: possibleCpus() });
   const ms = Math.round((performance.now() - start) * 1000) / 1000;
   const needs = needsOf(image);
   const minKernel = needs === null ? null : minimumKernel(needs).minimum;
@@ -163,10 +180,18 @@ function inWords({ told, fault, reasons }: Answer): string {
   const figures = [`${processed} instructions followed`, `${stackBytes} bytes of stack`];
   if (minKernel !== null) figures.push(`Linux ${minKernel} or later`);
   const head = `${name}: ${verdict}${verdict === "accept" ? "" : `: ${message}`}`;
-  if (verdict === "accept") return `${head}, ${figures.join(", ")}`;
+  if (verdict === "accept") return printable(`${head}, ${figures.join(", ")}`);
   const lines = [head, ...reasons.slice(1).map((r) => `  and Linux ${r.kernel} for ${r.what} (${r.source})`)];
   if (fault !== null) lines.push(...faultLines(fault, told.insn));
-  return lines.join("\n");
+  return lines.map(printable).join("\n");
+}
+
+/** Names and lines of a stranger's file reach a terminal: control characters are shown, not sent. */
+function printable(line: string): string {
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+  return line.replace(/[\0-\x1f\x7f-\x9f]/g, (c) =>
+    c === "\t" ? " " : `\\x${c.charCodeAt(0).toString(16).padStart(2, "0")}`,
+  );
 }
 
 function faultLines(fault: ToldFault, insn: number | null): string[] {

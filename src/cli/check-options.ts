@@ -42,7 +42,7 @@ export function addCheckCommand(
     .addOption(new Option("--color <WHEN>", "colour output").choices(["auto", "always", "never"]))
     .addHelpText(
       "after",
-      "\nExit code: 0 all accepted, 1 one is rejected, 3 none is, but of one it isn't known, 2 wrong usage or a file.",
+      "\nExit code: 0 all accepted, 1 one is rejected, 3 none is, but of one it isn't known, 2 wrong usage or a\nfile that can't be checked (the others are).",
     );
   command.action((files: string[], options: CheckOptions) => {
     give({

@@ -116,8 +116,8 @@ function readMainBytes(
   }
 }
 
-// Names of descriptors that are open already: `-`, and what a shell passes for `<(command)`.
-function openDescriptorOf(mainPath: string): number | null {
+/** The descriptor that a path names which is open already (`-`, and what a shell passes for `<(command)`), else null. */
+export function openDescriptorOf(mainPath: string): number | null {
   if (mainPath === "-" || mainPath === "/dev/stdin") return 0;
   const match = /^\/(?:dev|proc\/self)\/fd\/(\d{1,5})$/.exec(mainPath);
   return match === null ? null : Number(match[1]);

@@ -6,6 +6,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import type { ImageMap, ProgramImage } from "../../src/bpf/image.ts";
+import { checkProgram } from "../../src/checker/check.ts";
+import { tellFault } from "../../src/checker/messages.ts";
 import { linkObject } from "../../src/elfwriter/link.ts";
 import { linkFaultText } from "../../src/elfwriter/link-fault.ts";
 import { faultText } from "../../src/elfwriter/object-file.ts";
@@ -19,7 +21,8 @@ import { findTool } from "../support/requirements.ts";
 import { damagedObject, sectionsOf } from "./damage-object.ts";
 
 const FIRST_SEED = Number(process.env.FC_SEED ?? 1);
-const RUNS = Number(process.env.FC_RUNS ?? 3000);
+const RUNS = Number(process.env.FC_RUNS ?? 1000);
+const PROCESSED_LIMIT = 20_000;
 const SLOW_MS = 5000;
 const MOST_BYTES = 600 * 2 ** 20;
 
@@ -37,7 +40,10 @@ function exercise(bytes: Uint8Array): "faults" | "images" {
   const { images, faults: linkFaults, others } = linkObject(object);
   for (const fault of linkFaults) wordsOf(linkFaultText(fault));
   for (const { reason } of others) wordsOf(reason);
-  for (const image of images) checkImage(image);
+  for (const image of images) {
+    checkImage(image);
+    judge(image);
+  }
   return images.length > 0 ? "images" : "faults";
 }
 
@@ -46,6 +52,18 @@ function wordsOf(text: string): void {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
   if (text.length < 8 || text.length > 400 || /[\0-\x1f]|undefined|NaN|\[object/.test(text))
     throw new Error(`bad words: ${text}`);
+}
+
+/** The checker's verdict, which comes with words for what is refused and what isn't known. */
+function judge(image: ProgramImage): void {
+  const { verdict, fault, unknown, processed } = checkProgram(image, { processedLimit: PROCESSED_LIMIT });
+  promise(processed <= PROCESSED_LIMIT + 1, "the checker keeps its limit");
+  promise((verdict === "reject") === (fault !== null), "a refusal has a fault");
+  promise((verdict === "unknown") === unknown.length > 0, "what isn't known is named");
+  for (const what of unknown) wordsOf(what);
+  if (fault === null) return;
+  const { message, known, help } = tellFault(image, fault);
+  for (const words of [message, ...known, ...(help === null ? [] : [help])]) wordsOf(words);
 }
 
 function promise(holds: boolean, what: string): void {
