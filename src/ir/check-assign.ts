@@ -23,6 +23,7 @@ import {
   type Place,
   type SumUpdate,
 } from "./hir.ts";
+import { mayRead, mayWrite } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
 import { sameType } from "./types.ts";
@@ -94,7 +95,7 @@ function checkEntryAssign(
     root.object.kind === "name"
       ? mapNamed(ctx, root.object.name, ["map"], "a map", "put a key into a set with `insert`", scope)
       : null;
-  if (map === null || map.key === null || map.value === null) return [];
+  if (map === null || map.key === null || map.value === null || !mayWrite(ctx, map, root.object.span)) return [];
   const key = checkValueAs(ctx, scope, root.index, map.key);
   if (key.kind === "error") return [];
   const dense = map.mapKind === "array" || map.mapKind === "percpu_array";
@@ -137,6 +138,9 @@ function assignPlace(
   place: Place,
 ): readonly HStmt[] {
   const { span, op } = statement;
+  const map = place.kind === "entry" ? place.entry.map : place.kind === "element" ? place.map : null;
+  if (map !== null && !(mayWrite(ctx, map, statement.target.span) && (op === "=" || mayRead(ctx, map, span))))
+    return [];
   if (op === "=") {
     const value = checkValueAs(ctx, scope, statement.value, place.type);
     return value.kind === "error" ? [] : [{ kind: "store", place, value, span }];

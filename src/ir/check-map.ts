@@ -7,6 +7,7 @@ import { checkValueAs } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { mapNamed } from "./declare.ts";
 import type { Entry, HStmt, Local, MapSymbol } from "./hir.ts";
+import { mayRead, mayWrite } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
 import { typeName } from "./types.ts";
@@ -39,7 +40,7 @@ export function checkInsert(ctx: Context, scope: Scope, statement: ast.Stmt & { 
   const orElse = statement.orElse?.verdict ?? null;
   const help = "assign to a map's entry instead: `m[key] = value`";
   const map = mapNamed(ctx, statement.map, ["set", "queue"], "a set, queue, stack or bloom filter", help, scope);
-  if (map === null) return [];
+  if (map === null || !mayWrite(ctx, map, statement.map.span)) return [];
   if (map.role === "queue") {
     if (map.value === null) return [];
     const value = checkValueAs(ctx, scope, statement.key, map.value);
@@ -54,7 +55,7 @@ export function checkInsert(ctx: Context, scope: Scope, statement: ast.Stmt & { 
 export function checkDelete(ctx: Context, scope: Scope, statement: ast.Stmt & { kind: "delete" }): readonly HStmt[] {
   const { span } = statement;
   const map = mapNamed(ctx, statement.map, null, "a set or a map", undefined, scope);
-  if (map === null || map.key === null) return [];
+  if (map === null || map.key === null || !mayWrite(ctx, map, statement.map.span)) return [];
   if (isDense(map)) {
     const message = `entries of an ${map.mapKind} can't be deleted`;
     return fault(ctx, messages.badMap(statement.map.span, message, { help: "assign zero, or use a hash" }));
@@ -84,7 +85,7 @@ export function checkIfLet(ctx: Context, scope: Scope, condition: ast.IfLet): Bo
     return null;
   }
   const map = mapNamed(ctx, target.object.name, ["map", "maps"], "a map", undefined, scope);
-  if (map === null || map.key === null) return null;
+  if (map === null || map.key === null || !mayRead(ctx, map, target.object.span)) return null;
   const key = checkValueAs(ctx, scope, target.index, map.key);
   const entry: Entry = { name: name.text, map };
   const inner: MapSymbol | null = map.inner === undefined ? null : { ...map.inner, via: entry };
@@ -109,6 +110,7 @@ function checkTake(ctx: Context, scope: Scope, name: ast.Name, call: ast.Expr & 
     ctx.diagnostics.add(messages.badMap(only.span, "a bloom filter doesn't give back what it holds", { help }));
     return null;
   }
+  if (!mayRead(ctx, map, only.span) || (text === "pop" && !mayWrite(ctx, map, only.span))) return null;
   const local: Local = { name: name.text, type: map.value };
   const asks = { kind: "ifTake", map, local, remove: text === "pop" } as const;
   return { asks, scope: scope.with(name.text, { kind: "local", local }) };

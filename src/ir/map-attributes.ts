@@ -1,9 +1,11 @@
 // The words behind a map's size: whether it is pinned, and the kernel's flags by their names. Which kinds take which is the table's
 // (bpf/maps.ts).
 
+import type { Span } from "../base/source.ts";
 import { type MapKind, mapFlags, mapKindInfo } from "../bpf/maps.ts";
 import type * as ast from "../parser/ast.ts";
 import type { Context } from "./context.ts";
+import type { MapSymbol } from "./hir.ts";
 import * as messages from "./messages.ts";
 
 /** What the words say. */
@@ -32,7 +34,9 @@ const FLAGS: Readonly<Partial<Record<string, number>>> = {
 
 /** What the words behind a map of this kind say; null with a diagnostic where the kind doesn't take one. `lru` is the kind's matter. */
 export function attributesOf(ctx: Context, kind: MapKind, words: readonly ast.MapAttribute[]): Attributes | null {
-  const allowed = mapKindInfo(kind).allowedFlags;
+  const row = mapKindInfo(kind);
+  // An element of an array is a value like any other, which rules read and write.
+  const allowed = row.allowedFlags & ~(row.dense ? mapFlags.wronlyProg : 0);
   let result = NO_ATTRIBUTES;
   for (const word of words) {
     const flag = FLAGS[word.text];
@@ -59,3 +63,17 @@ const OPPOSITES: readonly (readonly string[])[] = [
   ["rdonly_prog", "wronly_prog"],
   ["rdonly", "wronly"],
 ];
+
+/** Whether rules may change what a map holds; a diagnostic where not. */
+export function mayWrite(ctx: Context, map: MapSymbol, span: Span): boolean {
+  if ((map.flags & mapFlags.rdonlyProg) === 0) return true;
+  ctx.diagnostics.add(messages.badMap(span, `\`${map.name}\` is \`rdonly_prog\`: rules may only read it`));
+  return false;
+}
+
+/** Whether rules may see what a map holds; a diagnostic where not. */
+export function mayRead(ctx: Context, map: MapSymbol, span: Span): boolean {
+  if ((map.flags & mapFlags.wronlyProg) === 0) return true;
+  ctx.diagnostics.add(messages.badMap(span, `\`${map.name}\` is \`wronly_prog\`: rules may only write it`));
+  return false;
+}

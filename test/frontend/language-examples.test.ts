@@ -323,6 +323,44 @@ const EXAMPLES: readonly Example[] = [
     },
   },
   {
+    name: "6: prefixes, limiters and all words for maps",
+    source: `struct Settings { limit : u32 }
+      set   nets    : prefix<ipv4>[4096]
+      map   conf    : array<Settings>[1] pinned
+      map   deep    : lpm_trie<prefix<ipv6>, u32>[16]
+      limiter syns[65536] : 1000/s burst 2 per ipv4
+      ringbuf events[256K]   perf  samples   prog_array stages[8]
+      if ip.saddr in nets then drop
+      if tcp.syn and ip.saddr exceeds syns then drop
+      if ip and icmp then { insert nets ip.saddr or aborted }`,
+    verdicts: [
+      [syn, "pass"],
+      [syn, "pass"],
+      [syn, "drop"],
+      [web6, "pass"],
+      [ping, "pass"],
+      [dns, "drop"],
+    ],
+  },
+  {
+    name: "8: events and tails",
+    source: `struct Event { saddr : ipv4, dport : u16 }
+      ringbuf events[256K]  perf samples  prog_array stages[8]
+      if ip and tcp then emit events Event { saddr: ip.saddr, dport: tcp.dport } or drop
+      if udp then sample events max 96 or drop
+      if arp then { sample samples or tx }
+      if ip then tail stages[2] or aborted
+      if ip6 then tail stages[2]
+      drop`,
+    verdicts: [
+      [web, "aborted"],
+      [dns, "aborted"],
+      [who, "tx"],
+      [web6, "pass"],
+      [own, "drop"],
+    ],
+  },
+  {
     name: "6: an insert that fails goes on, or not",
     source: "set few : u16[1]\nif tcp then { insert few tcp.dport or drop }\nif udp then { insert few udp.dport }",
     verdicts: [

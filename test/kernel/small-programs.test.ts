@@ -16,6 +16,7 @@ import { actionPrograms } from "./programs/actions.ts";
 import { fromLittleEndian, type SmallProgram, State, trimmed } from "./programs/case.ts";
 import { fieldPrograms } from "./programs/fields.ts";
 import { headPrograms } from "./programs/heads.ts";
+import { mapPrograms } from "./programs/maps.ts";
 import { presencePrograms } from "./programs/presence.ts";
 import { refusedPrograms } from "./programs/refused.ts";
 import { reviewedPrograms } from "./programs/reviewed.ts";
@@ -29,6 +30,7 @@ const programs: readonly SmallProgram[] = [
   ...presencePrograms,
   ...valuePrograms,
   ...statePrograms,
+  ...mapPrograms,
   ...actionPrograms,
   ...rewritePrograms,
   ...headPrograms,

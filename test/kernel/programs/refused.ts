@@ -63,6 +63,32 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     source: "map m : hash<u32, u32>[64] rdonly_prog «wronly_prog»\npass\n",
     says: /both/,
   },
+  {
+    name: "writing what is read-only",
+    source: "map d : hash<u32, u32>[4] rdonly_prog\n«d»[1] = 2\n",
+    says: /only read/,
+  },
+  {
+    name: "changing an entry that is read-only",
+    source: "map d : hash<u32, u32>[4] rdonly_prog\nif let v = d[1] then «v» += 2\n",
+    says: /only read/,
+  },
+  {
+    name: "taking from what is read-only",
+    source: "map q : queue<u32>[4] rdonly_prog\nif let v = pop(«q») then drop\n",
+    says: /only read/,
+  },
+  { name: "inserting into what is read-only", source: "set s : u32[4] rdonly_prog\ninsert «s» 1\n", says: /only read/ },
+  {
+    name: "reading what is write-only",
+    source: "map d : hash<u32, u32>[4] wronly_prog\nif let v = «d»[1] then drop\n",
+    says: /only write/,
+  },
+  {
+    name: "adding to what is write-only",
+    source: "map d : hash<u32, u32>[4] wronly_prog\n«d[1] += 2»\n",
+    says: /only write/,
+  },
   { name: "membership in a queue", source: "map q : queue<u32>[8]\nif «1 in q» then drop\n", says: /peek/ },
   { name: "an entry of a queue", source: "map q : queue<u32>[8]\nif let v = «q»[1] then drop\n", says: /map/ },
   {
