@@ -6,6 +6,7 @@ import type { ArithmeticOp, Field, HExpr, Instance, Place } from "../hir.ts";
 import type { BinaryKind, IntType, Space, ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
 import { elementsOf, type Type } from "../types.ts";
+import { alignedPieces } from "./aligned.ts";
 import { lowerCondition } from "./condition.ts";
 import { fibLookup } from "./fib-lookup.ts";
 import { hashOf } from "./hash.ts";
@@ -186,31 +187,6 @@ export function loadPieces(
     const value = l.builder.load(space, bytes, base, at);
     at += bytes;
     return { bytes, value };
-  });
-}
-
-/** The same where only aligned loads are allowed: a piece at another place is put together from smaller ones. */
-function alignedPieces(
-  l: Lowering,
-  space: Space,
-  base: ValueId,
-  start: number,
-  sizes: readonly (1 | 2 | 4 | 8)[],
-): Piece[] {
-  const { builder } = l;
-  let at = start;
-  return sizes.map((bytes) => {
-    const parts = loadPieces(l, space, base, at, pieceSizes(bytes, alignedTo(at, bytes)));
-    at += bytes;
-    const type = bytes === 8 ? "i64" : "i32";
-    let done = 0;
-    const value = parts.reduce<ValueId | null>((low, part) => {
-      const own = l.resize(part.value, type);
-      const moved = done === 0 ? own : builder.binary("shl", type, own, builder.constant(type, 8 * done));
-      done += part.bytes;
-      return low === null ? moved : builder.binary("or", type, low, moved);
-    }, null);
-    return { bytes, value: must(value, "a piece") };
   });
 }
 
