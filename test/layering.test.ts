@@ -34,6 +34,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   cli: [
     "base",
     "bpf",
+    "parser/fmt.ts",
     "elfwriter",
     "checker",
     "vm",

@@ -9,6 +9,8 @@ import { kernelVersions, parseKernelVersion } from "../bpf/kernel.ts";
 import type { CheckRequest } from "./check-options.ts";
 import { addCheckCommand } from "./check-options.ts";
 import { CliFailure } from "./failure.ts";
+import type { FmtRequest } from "./fmt-options.ts";
+import { addFmtCommand } from "./fmt-options.ts";
 import { packageVersion } from "./package-files.ts";
 import type { RunRequest, TestRequest } from "./run-options.ts";
 import { addRunCommand, addTestCommand } from "./run-options.ts";
@@ -67,7 +69,15 @@ export interface Manner {
 }
 
 /** What the words of a command line ask for: work, or a text to show (`--help`, `--version`). */
-export type Request = (CompileRequest | DisasmRequest | ExplainRequest | CheckRequest | TestRequest | RunRequest) & {
+export type Request = (
+  | CompileRequest
+  | DisasmRequest
+  | ExplainRequest
+  | CheckRequest
+  | FmtRequest
+  | TestRequest
+  | RunRequest
+) & {
   readonly manner: Manner;
 };
 
@@ -107,7 +117,7 @@ function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
     .usage(
-      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE",
+      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE",
     )
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
@@ -178,6 +188,10 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
   const run = addRunCommand(root, tools, (made) => {
     refuseRootOptions(root, "run");
     give({ ...made, manner: mannerOf(root, run) });
+  });
+  const fmt = addFmtCommand(root, (made) => {
+    refuseRootOptions(root, "fmt");
+    give({ ...made, manner: mannerOf(root, fmt) });
   });
   return root;
 }

@@ -2,7 +2,7 @@
 // one, so a reader or a later `make` never sees a half; after an error the old file stands untouched, older than its source.
 // Devices and pipes are written directly.
 
-import { closeSync, openSync, realpathSync, renameSync, statSync, unlinkSync } from "node:fs";
+import { closeSync, fchmodSync, openSync, realpathSync, renameSync, statSync, unlinkSync } from "node:fs";
 import path from "node:path";
 import { CliFailure, describeSystemError, systemErrorCode } from "./failure.ts";
 import type { System } from "./system.ts";
@@ -15,6 +15,8 @@ export interface OutputFile {
   readonly bytes: Uint8Array;
   /** Bytes that would only garble a terminal: refused there. */
   readonly binary: boolean;
+  /** Whether a file that is replaced keeps its permissions; else they are a new file's. */
+  readonly keepMode?: true;
 }
 
 /**
@@ -85,9 +87,12 @@ function writeTemporary(file: OutputFile, finalPath: string): PendingFile {
   serial += 1;
   // Short and independent of the target's name, which may be as long as names can be.
   const temporaryPath = path.join(path.dirname(finalPath), `.xdpc-${process.pid}-${serial}.tmp`);
-  const fd = openSync(temporaryPath, "wx");
+  const mode = file.keepMode === true ? statSync(finalPath).mode & 0o7777 : null;
+  // Nobody reads what is in the making of a file that only its owner may read.
+  const fd = openSync(temporaryPath, "wx", mode === null ? 0o666 : 0o600);
   try {
     try {
+      if (mode !== null) fchmodSync(fd, mode);
       writeDescriptor(fd, file.bytes);
     } finally {
       closeSync(fd);

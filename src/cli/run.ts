@@ -9,6 +9,7 @@ import { runCompile } from "./compile-command.ts";
 import { runDisasm } from "./disasm-command.ts";
 import { runExplain } from "./explain-command.ts";
 import { CliFailure, describeSystemError, EXIT, systemErrorCode } from "./failure.ts";
+import { runFmt } from "./fmt-command.ts";
 import { packageVersion } from "./package-files.ts";
 import type { Reporter } from "./report.ts";
 import { jsonReporter, textReporter } from "./report.ts";
@@ -46,6 +47,8 @@ function perform(request: Request, system: System, reporter: Reporter): number {
       return runExplain(request, system);
     case "check":
       return runCheck(request, system, reporter);
+    case "fmt":
+      return runFmt(request, system, reporter);
     case "test":
       return runTests(request, system, reporter);
     case "run":
