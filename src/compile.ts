@@ -189,7 +189,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const asm = (): string => programs.map(({ program }) => asmText(program)).join("\n");
   const ir = (): string => programs.map(({ fn }) => printIr(fn)).join("\n");
   const model: CompileModel = {
-    headers: module.headers,
+    headers: module.headers.filter((header) => header.outer === null),
     devices: module.globals.filter((g) => g.device !== undefined),
     tests: module.tests,
     setUp,
@@ -361,7 +361,7 @@ function checkSetUp(ctx: Context, written: readonly string[]): readonly HFill[] 
 
 function astText(file: ast.File): string {
   const plain = (key: string, value: unknown): unknown => {
-    if (key === "source") return undefined;
+    if (key === "source" || key === "words") return undefined;
     if (key === "span") return `${(value as { start: number }).start}-${(value as { end: number }).end}`;
     return typeof value === "bigint" ? `${value}` : value;
   };

@@ -15,6 +15,25 @@ import { type ReadSet, readSetFile } from "./set-file.ts";
 /** Imports may nest this deep; a longer chain has lost its way. */
 const MOST_DEPTH = 64;
 
+/** What makes rules speak of tunnels, whatever the tunnel. */
+const TUNNEL_WORDS = ["inner", "encap", "decap"];
+
+const wordsOfTunnels = new WeakMap<SourceFile, readonly string[] | null>();
+
+/**
+ * The words by which a rule file asks for a library file that tells of a tunnel: its headers' names among them. Who doesn't say any of them
+ * gets rules that don't look for tunnels. null: the file tells of none and belongs to all.
+ */
+function tunnelWords(source: SourceFile): readonly string[] | null {
+  const known = wordsOfTunnels.get(source);
+  if (known !== undefined) return known;
+  const tells = /^header\b[^{\n]*\binner\b/m.test(source.text);
+  const own = [...source.text.matchAll(/^header[ ]+(\w+)[^{\n]*\{/gm)].flatMap((found) => found[1] ?? []);
+  const words = tells ? [...TUNNEL_WORDS, ...own] : null;
+  wordsOfTunnels.set(source, words);
+  return words;
+}
+
 /** What following the imports gave. */
 export interface Followed {
   readonly sources: Sources;
@@ -104,11 +123,18 @@ export function followImports(
     }
   };
 
+  const tunnels: SourceFile[] = [];
   for (const name of host.libraryHeaders) {
     const source = host.library(name);
-    if (source !== null) take(source, library, []);
+    if (source === null) continue;
+    if (tunnelWords(source) === null) take(source, library, []);
+    else tunnels.push(source);
   }
   follow(main, imported, []);
+  const users = [main, ...imported];
+  for (const source of tunnels) {
+    if (tunnelWords(source)?.some((word) => users.some((file) => file.words.has(word)))) take(source, library, []);
+  }
   return {
     sources: { main, imported, library, setFiles },
     files: [main.source, ...files.filter((f) => f !== main.source)],

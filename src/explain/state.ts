@@ -108,4 +108,20 @@ export const stateExplanations: readonly Explanation[] = [
     "push tcp 80\n",
     "push vlan 80\n",
   ),
+  errorEntry(
+    "X0512",
+    "cannot-encap",
+    "a tunnel can't be made of these headers",
+    "The headers behind `encap` follow each other as declared, and the last one carries what is declared `inner` to it: `encap ip { … } / udp { … } / vxlan { … }`. Lengths, header checksums and what tells the next header are worked out and can't be given. A new header has no options.",
+    "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / tcp {} }\n",
+    "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / gre {} }\n",
+  ),
+  errorEntry(
+    "X0513",
+    "missing-address",
+    "an address of a new header is missing",
+    "What isn't said of a new header is as its declaration says, but addresses have no value that is right by itself.",
+    "if ip then { encap ip { saddr: 10.0.0.1 } }\n",
+    "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } }\n",
+  ),
 ];

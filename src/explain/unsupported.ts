@@ -7,22 +7,6 @@ const LATER = "It is part of the language and not built yet; it is refused so th
 /** X09xx. */
 export const unsupportedExplanations: readonly Explanation[] = [
   errorEntry(
-    "X0912",
-    "no-head-change",
-    "`encap` and `decap` are not supported yet",
-    LATER,
-    "if ip then { decap pass }\n",
-    "if ip then pass\n",
-  ),
-  errorEntry(
-    "X0913",
-    "no-tunnels",
-    "headers inside tunnels are not supported yet",
-    `\`inner\` names the packet inside a tunnel. ${LATER}`,
-    "if inner.ip.saddr == 10.0.0.1 then drop\n",
-    "if ip.saddr == 10.0.0.1 then drop\n",
-  ),
-  errorEntry(
     "X0916",
     "no-wide-arithmetic",
     "arithmetic on IPv6 addresses is not supported yet",

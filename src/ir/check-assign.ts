@@ -23,6 +23,7 @@ import {
   type Place,
   type SumUpdate,
 } from "./hir.ts";
+import { allHeaders } from "./inner.ts";
 import { mayRead, mayWrite } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
@@ -215,7 +216,7 @@ function sumsOf(ctx: Context, target: HExpr & { kind: "field" }, span: Span): re
     ctx.diagnostics.add(messages.cantAssign(span, `the ${field.covers.kind} \`${name}\``, help));
     return null;
   }
-  const affected = sumsOver(instance, field, ctx.headers.values());
+  const affected = sumsOver(instance, field, allHeaders(ctx));
   if ("sums" in affected) return affected.sums;
   const { broken } = affected;
   ctx.diagnostics.add(messages.cantKeepSum(span, name, `${instanceName(broken.instance)}.${broken.field.name}`));

@@ -37,7 +37,15 @@ export function isConditional(ctx: Context, expr: ast.Expr): boolean {
 function isPresence(ctx: Context, expr: ast.Expr): boolean {
   if (expr.kind === "name")
     return findHeader(ctx, expr.name.text) !== null || (expr.name.text === "opaque" && !ctx.names.has("opaque"));
-  return expr.kind === "index" && expr.object.kind === "name" && findHeader(ctx, expr.object.name.text) !== null;
+  const header = expr.kind === "index" ? expr.object : expr;
+  if (header.kind === "member") return isInnerHeader(ctx, header);
+  return expr.kind === "index" && header.kind === "name" && findHeader(ctx, header.name.text) !== null;
+}
+
+/** `inner.ip` */
+function isInnerHeader(ctx: Context, { object, member }: ast.Expr & { kind: "member" }): boolean {
+  const inner = object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner");
+  return inner && findHeader(ctx, member.text) !== null;
 }
 
 function isOpaque(ctx: Context, expr: ast.Expr): boolean {

@@ -13,6 +13,7 @@ import type { Context, NamedDecl } from "./context.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { buildHeaders } from "./headers.ts";
 import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
+import { allHeaders } from "./inner.ts";
 import * as messages from "./messages.ts";
 import { sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
@@ -99,7 +100,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
   );
   if (ctx.sampledBytes > 0) maps.push(sampleMap(ctx.sampledBytes, sources.main.span));
   globals.push(...ctx.devices.values());
-  return { license, programs, maps, globals, headers: [...ctx.headers.values()], tests };
+  return { license, programs, maps, globals, headers: allHeaders(ctx), tests };
 }
 
 function isNamed(item: ast.Decl | ast.Stmt): item is NamedDecl {

@@ -11,6 +11,7 @@ import { checkCondition } from "./check-condition.ts";
 import { checkEmit, checkSample, checkTail } from "./check-events.ts";
 import { checkCount, checkDelete, checkIfLet, checkInsert } from "./check-map.ts";
 import { checkPop, checkPush, checkTrim } from "./check-rewrite.ts";
+import { checkDecap, checkEncap } from "./check-tunnel.ts";
 import { checkConstant, checkValue, typed } from "./check-value.ts";
 import { checkPatterns } from "./constant-set.ts";
 import type { Context } from "./context.ts";
@@ -140,8 +141,9 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
     case "trim":
       return checkTrim(ctx, scope, statement);
     case "encap":
+      return checkEncap(ctx, scope, statement);
     case "decap":
-      return fault(messages.notSupportedYet(span, "headChange"));
+      return checkDecap(ctx, statement);
   }
 }
 

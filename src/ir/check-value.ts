@@ -14,7 +14,8 @@ import { DECLARATION_WORDS } from "./context.ts";
 import { convert, fits } from "./conversion.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { fieldOf, findHeader, instanceAt } from "./header-lookup.ts";
-import type { HExpr, Instance, MetaName, Place } from "./hir.ts";
+import type { HExpr, Header, Instance, MetaName, Place } from "./hir.ts";
+import { innerOf } from "./inner.ts";
 import { layoutOf } from "./layout.ts";
 import * as messages from "./messages.ts";
 import { type Binding, Scope } from "./scope.ts";
@@ -238,35 +239,60 @@ function sizeOf(value: HExpr): number {
   return size;
 }
 
-/** The header instance an expression names (`tcp`, `vlan[1]`), or null when it names something else. */
+/** Whether an expression is the `inner` that stands before the headers inside a tunnel. */
+function isInner(ctx: Context, scope: Scope, expr: ast.Expr): boolean {
+  return expr.kind === "name" && expr.name.text === "inner" && scope.find("inner") === null && !ctx.names.has("inner");
+}
+
+/** The header an expression names (`tcp`, `inner.tcp`), or null when it names something else; a diagnostic where no tunnel leads to it. */
+function headerNamed(ctx: Context, scope: Scope, expr: ast.Expr): Header | null {
+  if (expr.kind === "name") return scope.find(expr.name.text) === null ? findHeader(ctx, expr.name.text) : null;
+  if (expr.kind !== "member" || !isInner(ctx, scope, expr.object)) return null;
+  const { text, span } = expr.member;
+  const outer = findHeader(ctx, text);
+  if (outer === null) {
+    const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
+    ctx.diagnostics.add(messages.unknownName(text, span, nearest(text, known)));
+    return null;
+  }
+  const inner = innerOf(ctx, outer);
+  if (inner === null) {
+    const help = ctx.headersBuilt ? undefined : "only its own fields tell a header's size and what follows";
+    ctx.diagnostics.add(
+      messages.badHeader(expr.span, `no tunnel leads to \`${text}\``, {
+        help: help ?? `say where: \`header ${text} on inner gre 0x88b5\``,
+      }),
+    );
+  }
+  return inner;
+}
+
+/** The header instance an expression names (`tcp`, `vlan[1]`, `inner.ip`), or null when it names something else. */
 export function instanceNamed(ctx: Context, scope: Scope, expr: ast.Expr): Instance | null {
-  if (expr.kind === "name") {
-    if (scope.find(expr.name.text) !== null || scope.self?.fields.has(expr.name.text)) return null;
-    const header = findHeader(ctx, expr.name.text);
+  if (expr.kind === "name" && scope.self?.fields.has(expr.name.text)) return null;
+  if (expr.kind === "name" || expr.kind === "member") {
+    const header = headerNamed(ctx, scope, expr);
     return header === null ? null : instanceAt(header, 0);
   }
-  if (expr.kind === "index" && expr.object.kind === "name") {
-    if (scope.find(expr.object.name.text) !== null) return null;
-    const header = findHeader(ctx, expr.object.name.text);
-    if (header === null) return null;
-    const index = checkConstant(ctx, scope, expr.index, "which of the headers in a row");
-    if (index === null) return null;
-    const instance = instanceAt(header, Number(index.value));
-    if (instance === null) {
-      const most = header.instances.length;
-      ctx.diagnostics.add(
-        messages.badHeader(
-          expr.index.span,
-          `a packet is read up to ${most} \`${header.name}\` header${most === 1 ? "" : "s"}`,
-          {
-            label: `0 to ${most - 1}`,
-          },
-        ),
-      );
-    }
-    return instance;
+  if (expr.kind !== "index") return null;
+  const header = headerNamed(ctx, scope, expr.object);
+  if (header === null) return null;
+  const index = checkConstant(ctx, scope, expr.index, "which of the headers in a row");
+  if (index === null) return null;
+  const instance = instanceAt(header, Number(index.value));
+  if (instance === null) {
+    const most = header.instances.length;
+    ctx.diagnostics.add(
+      messages.badHeader(
+        expr.index.span,
+        `a packet is read up to ${most} \`${header.name}\` header${most === 1 ? "" : "s"}`,
+        {
+          label: `0 to ${most - 1}`,
+        },
+      ),
+    );
   }
-  return null;
+  return instance;
 }
 
 function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "member" }): HExpr {
@@ -282,8 +308,15 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
     if (member.text === "egress_ifindex" && elsewhere) return fault(ctx, messages.onlyInDevmap(span));
     return { kind: "meta", name: member.text as MetaName, type, span };
   }
-  if (object.kind === "name" && object.name.text === "inner" && !ctx.names.has("inner"))
-    return fault(ctx, messages.notSupportedYet(span, "tunnel"));
+  if (isInner(ctx, scope, object)) {
+    const found = ctx.diagnostics.all.length;
+    const header = headerNamed(ctx, scope, expr);
+    if (header === null || ctx.diagnostics.all.length > found) return errorValue(span);
+    const name = header.alias ?? header.name;
+    const first = [...header.fields.keys()][0];
+    const help = first === undefined ? undefined : `name one of its fields: \`${name}.${first}\``;
+    return fault(ctx, messages.notAValue(span, `the header \`${name}\``, help));
+  }
   const before = ctx.diagnostics.all.length;
   const instance = instanceNamed(ctx, scope, object);
   if (instance !== null) {

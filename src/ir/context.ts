@@ -56,6 +56,10 @@ export class Context {
   readonly names = new Map<string, NamedDecl>();
   /** Every header by its declaration. */
   readonly headers = new Map<ast.HeaderDecl, Header>();
+  /** Whether all headers are there, with their edges and sizes. */
+  headersBuilt = false;
+  /** The headers inside tunnels, by what they are like; null until a rule names one. */
+  innerHeaders: ReadonlyMap<Header, Header> | null = null;
   /** The library's functions, by name: what statements stand for, whatever the user calls his own. */
   readonly libraryFunctions = new Map<string, ast.FnDecl>();
   /** The devices that `redirect dev` names: config values that a loader fills with their indexes. */

@@ -6,6 +6,7 @@ import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
 import type { Context } from "./context.ts";
 import type { Field, HExpr, Header, Instance } from "./hir.ts";
+import { innerOf } from "./inner.ts";
 import * as messages from "./messages.ts";
 
 /** The header a name stands for, by name or alias; null when it names something else. */
@@ -36,7 +37,9 @@ export function selectorValues(ctx: Context, selector: HExpr, header: Header, sp
     const parent = selector.field.header;
     if (parent.next?.fields.includes(selector.field)) {
       const base = parent.extension ? parent.edges.map((e) => e.parent) : [parent];
-      const values = header.edges.filter((e) => base.includes(e.parent)).flatMap((e) => e.values);
+      // Inside a tunnel the header behind a selector is inside too.
+      const edges = base.flatMap((b) => (b.outer === null ? header.edges : (innerOf(ctx, header)?.edges ?? [])));
+      const values = edges.filter((e) => base.includes(e.parent)).flatMap((e) => e.values);
       if (values.length > 0) return [...new Set(values)].sort((a, b) => (a < b ? -1 : 1));
       ctx.diagnostics.add(
         messages.badHeader(span, `\`${header.name}\` never follows \`${parent.alias ?? parent.name}\``),

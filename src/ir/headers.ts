@@ -56,8 +56,10 @@ export function buildHeaders(
     if (header !== undefined) finishHeader(ctx, header, must(decl.body, "a body"));
   }
   const headers = [...ctx.headers.values()];
+  for (const header of headers) dropForeignTunnels(header);
   for (const header of headers) checkGraph(ctx, header);
   checkNesting(ctx, headers);
+  ctx.headersBuilt = true;
 }
 
 function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
@@ -69,8 +71,14 @@ function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
   return header;
 }
 
+/** What the library hangs into a tunnel that the user declares anew, without a selector: the user's has nothing inside. */
+function dropForeignTunnels(header: Header): void {
+  const stay = header.innerEdges.filter((e) => e.parent.library || e.parent.next !== null || !header.library);
+  header.innerEdges.splice(0, header.innerEdges.length, ...stay);
+}
+
 /** The graph is free of circles here: how many headers stand before each is counted once. */
-function checkNesting(ctx: Context, headers: readonly Header[]): void {
+export function checkNesting(ctx: Context, headers: readonly Header[]): void {
   const before = new Map<Header, number>();
   const count = (header: Header): number => {
     const known = before.get(header);
@@ -126,6 +134,8 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     size: null,
     next: null,
     edges: [],
+    innerEdges: [],
+    outer: null,
     extension: decl.extension,
     instances: [],
     self: null,
@@ -225,10 +235,6 @@ function depthOf(ctx: Context, expr: ast.Expr): number {
 
 function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
   for (const edge of decl.edges) {
-    if (edge.inner) {
-      ctx.diagnostics.add(messages.notSupportedYet(edge.span, "tunnel"));
-      continue;
-    }
     const parent = findHeader(ctx, edge.parent.text);
     if (parent === null) {
       const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
@@ -259,7 +265,9 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
       continue;
     }
     for (const other of ctx.headers.values()) {
-      const clash = other.edges.find((e) => e.parent === parent && e.values.some((v) => values.includes(v)));
+      const clash = [...other.edges, ...other.innerEdges].find(
+        (e) => e.parent === parent && e.values.some((v) => values.includes(v)),
+      );
       if (clash !== undefined && other !== header) {
         ctx.diagnostics.add(
           messages.badHeader(edge.span, `\`${other.name}\` follows \`${parent.name}\` at this value already`, {
@@ -269,7 +277,7 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
         );
       }
     }
-    header.edges.push({ parent, values, span: edge.span });
+    (edge.inner ? header.innerEdges : header.edges).push({ parent, values, span: edge.span });
   }
 }
 
@@ -298,7 +306,7 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
     for (const field of fields) {
       if (field.bitWidth > 32) ctx.diagnostics.add(messages.badHeader(body.next.span, "a selector has up to 32 bits"));
       for (const child of ctx.headers.values()) {
-        for (const edge of child.edges) {
+        for (const edge of [...child.edges, ...child.innerEdges]) {
           const wide = edge.values.find((v) => v >= 1n << BigInt(field.bitWidth));
           if (edge.parent === header && wide !== undefined) {
             ctx.diagnostics.add(
@@ -342,7 +350,7 @@ function checkGraph(ctx: Context, header: Header): void {
     seen.add(parent);
     open.push(...parent.edges.map((e) => e.parent).filter((p) => p !== parent));
   }
-  for (const edge of header.edges) {
+  for (const edge of [...header.edges, ...header.innerEdges]) {
     if (edge.parent.next !== null || edge.parent === header) continue;
     const parent = edge.parent.alias ?? edge.parent.name;
     ctx.diagnostics.add(

@@ -6,6 +6,7 @@ import type { Span } from "../base/source.ts";
 import type { MapKind } from "../bpf/maps.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type { HTest } from "./hir-test.ts";
+import type { Decap, Encap } from "./hir-tunnel.ts";
 import type { Limit } from "./limiter.ts";
 import type { Type } from "./types.ts";
 
@@ -57,6 +58,10 @@ export interface Header {
   next: { readonly fields: readonly Field[]; readonly depth: number; readonly when: HCond | null } | null;
   /** Where it hangs: on which parents, at which values of their selector. None: it begins the packet. */
   readonly edges: HeaderEdge[];
+  /** Where it begins what a tunnel carries: on which headers of the outer packet. */
+  readonly innerEdges: HeaderEdge[];
+  /** For the header inside a tunnel: the one it is like. */
+  readonly outer: Header | null;
   /** Transparent to what follows: hangs on its parent's selector and hands it on (IPv6 extension headers). */
   readonly extension: boolean;
   /** How often it may occur in a row; `name[i]` names the one at i. */
@@ -301,6 +306,10 @@ export type HStmt =
     }
   /** Takes the header out that follows `parent`, which begins the packet. */
   | { readonly kind: "pop"; readonly instance: Instance; readonly parent: Instance; readonly span: Span }
+  /** New headers in front of the packet or the frame, which a tunnel carries from then on. */
+  | ({ readonly kind: "encap"; readonly span: Span } & Encap)
+  /** Takes everything in front of what a tunnel carries away but the link headers, or those too where it carries frames. */
+  | ({ readonly kind: "decap"; readonly span: Span } & Decap)
   /** Keeps the packet's first bytes. */
   | { readonly kind: "trim"; readonly bytes: HExpr; readonly span: Span }
   | { readonly kind: "store"; readonly place: Place; readonly value: HExpr; readonly span: Span }
@@ -381,7 +390,7 @@ export type HStmt =
 
 /** Whether a statement moves the packet's head or end, so that whatever was known of it is to be found again. */
 export function movesPacket(statement: HStmt): boolean {
-  return statement.kind === "push" || statement.kind === "pop" || statement.kind === "trim";
+  return ["push", "pop", "trim", "encap", "decap"].includes(statement.kind);
 }
 
 /** One program, typed. */

@@ -29,7 +29,9 @@ function transportIn(condition: HCond, plan: ParsePlan): string | null {
   let found: string | null = null;
   visitCondition(condition, {
     field: (instance) => {
-      if (plan.stageOf.get(instance)?.layer === TRANSPORT_LAYER) found ??= instanceName(instance);
+      // What a tunnel carries isn't what `opaque` asks about.
+      if (instance.header.outer === null && plan.stageOf.get(instance)?.layer === TRANSPORT_LAYER)
+        found ??= instanceName(instance);
     },
   });
   return found;

@@ -358,8 +358,6 @@ export function needsKernel(
 
 /** Language that is defined but not built yet: each feature has a code of its own in X09xx. */
 export const UNSUPPORTED = {
-  headChange: ["X0912", "`encap` and `decap` are"],
-  tunnel: ["X0913", "`inner` headers behind tunnels are"],
   wideArithmetic: ["X0916", "arithmetic on IPv6 addresses is"],
 } as const satisfies Record<string, readonly [code: string, feature: string]>;
 

@@ -11,7 +11,12 @@ import * as messages from "./messages.ts";
 interface Facts {
   readonly present: ReadonlySet<Instance>;
   readonly absent: ReadonlySet<Instance>;
+  /** What else is there on each of the ways by which a packet may have come; empty where that is nothing on some way. */
+  readonly ways: readonly ReadonlySet<Instance>[];
 }
+
+/** More ways than this aren't told apart. */
+const MOST_WAYS = 8;
 
 /**
  * Checks a program; faults go to ctx.diagnostics. The header that begins the packet needs no proof: a frame too short to hold it
@@ -33,7 +38,8 @@ class Presence {
   constructor(ctx: Context, graph: HeaderGraph) {
     this.#ctx = ctx;
     this.#graph = graph;
-    this.start = { present: new Set(graph.instances.filter((i) => i.header.edges.length === 0)), absent: new Set() };
+    const first = graph.instances.filter((i) => i.header.edges.length === 0);
+    this.start = { present: new Set(first), absent: new Set(), ways: [] };
   }
 
   /** The facts behind a list of statements; null when no packet gets there. */
@@ -87,6 +93,15 @@ class Presence {
       case "pop":
         this.#needInstance(statement.instance, facts, statement.span);
         return this.start;
+      case "encap":
+        for (const { values } of statement.headers) for (const value of values.values()) this.#need(value, facts);
+        if (statement.place === "packet") this.#needOneOf(statement.inside, facts, statement.span);
+        return this.start;
+      case "decap": {
+        const frames = statement.frames.map((instance) => ({ instance }));
+        this.#needOneOf([...statement.packets, ...frames], facts, statement.span);
+        return this.start;
+      }
       case "trim":
         this.#need(statement.bytes, facts);
         return this.start;
@@ -196,14 +211,15 @@ class Presence {
   #join(a: Facts | null, b: Facts | null): Facts | null {
     if (a === null) return b;
     if (b === null || a === b) return a;
-    return { present: intersect(a.present, b.present), absent: intersect(a.absent, b.absent) };
+    const present = intersect(a.present, b.present);
+    return { present, absent: intersect(a.absent, b.absent), ways: waysOf([a, b], present) };
   }
 
   #with(facts: Facts, instances: Iterable<Instance>): Facts {
     const present = new Set(facts.present);
     for (const instance of instances) for (const implied of this.#graph.impliedBy(instance)) present.add(implied);
     if (present.size === facts.present.size) return facts;
-    return this.#close({ present, absent: facts.absent });
+    return this.#close({ ...facts, present });
   }
 
   #withAbsent(facts: Facts, instance: Instance): Facts {
@@ -212,7 +228,7 @@ class Presence {
     for (const child of this.#graph.behind(instance)) {
       if (parentsOf(child).every((p) => absent.has(p))) absent.add(child);
     }
-    return this.#close({ present: facts.present, absent });
+    return this.#close({ ...facts, absent });
   }
 
   /** A header that is there came by one of its parents: when all but one are absent, by that one. */
@@ -225,14 +241,19 @@ class Presence {
         present = new Set([...present, ...this.#graph.impliedBy(only)]);
       }
     }
-    return present === facts.present ? facts : this.#close({ present, absent: facts.absent });
+    return present === facts.present ? facts : this.#close({ ...facts, present });
   }
 
   /** What stays known when a field of `instance` that steers the reading changes. */
   #without(instance: Instance, facts: Facts): Facts {
     const behind = this.#graph.behind(instance);
     const keep = (set: ReadonlySet<Instance>): Set<Instance> => new Set([...set].filter((i) => !behind.has(i)));
-    return { present: keep(facts.present), absent: keep(facts.absent) };
+    const ways = facts.ways.map(keep);
+    return {
+      present: keep(facts.present),
+      absent: keep(facts.absent),
+      ways: ways.some((way) => way.size === 0) ? [] : ways,
+    };
   }
 
   /** What is known at each turn of a loop: nothing its body may change. */
@@ -246,6 +267,23 @@ class Presence {
     visitValue(value, (instance, _field, at) => this.#needInstance(instance, facts, at.span));
   }
 
+  /** One of `starts` must be there: a header that is there and can only be found by way of them proves it. */
+  #needOneOf(starts: readonly { readonly instance: Instance }[], facts: Facts, span: HExpr["span"]): void {
+    const known = new Map(starts.map(({ instance }): [Instance, boolean] => [instance, true]));
+    const behind = (instance: Instance): boolean => {
+      const found = known.get(instance);
+      if (found !== undefined) return found;
+      const parents = parentsOf(instance);
+      const result = parents.length > 0 && parents.every(behind);
+      known.set(instance, result);
+      return result;
+    };
+    const first = starts[0]?.instance;
+    const proven =
+      [...facts.present].some(behind) || (facts.ways.length > 0 && facts.ways.every((way) => [...way].some(behind)));
+    if (first !== undefined && !proven) this.#needInstance(first, facts, span);
+  }
+
   #needInstance(instance: Instance, facts: Facts, span: HExpr["span"]): void {
     if (facts.present.has(instance)) return;
     const key = `${span.file.path}:${span.start}:${instanceName(instance)}`;
@@ -256,6 +294,15 @@ class Presence {
       facts.absent.has(instance) ? messages.isAbsent(span, name) : messages.mayBeAbsent(span, name),
     );
   }
+}
+
+/** What is there on the ways that lead to several points, besides what is there on all of them. */
+function waysOf(points: readonly Facts[], common: ReadonlySet<Instance>): readonly ReadonlySet<Instance>[] {
+  const ways = points.flatMap(({ present, ways }) => {
+    const more = [...present].filter((i) => !common.has(i));
+    return ways.length === 0 ? [new Set(more)] : ways.map((way) => new Set([...way, ...more]));
+  });
+  return ways.length > MOST_WAYS || ways.some((way) => way.size === 0) ? [] : ways;
 }
 
 function intersect(a: ReadonlySet<Instance>, b: ReadonlySet<Instance>): ReadonlySet<Instance> {

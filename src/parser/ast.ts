@@ -18,6 +18,8 @@ export interface File {
   readonly items: readonly (Decl | Stmt)[];
   /** The library's files that statements of this one stand for (`forward`: "forward"); they are read as if they were imported. */
   readonly implies: readonly string[];
+  /** Every word in it: which of the library's headers it could mean. */
+  readonly words: ReadonlySet<string>;
   readonly span: Span;
 }
 
@@ -365,7 +367,7 @@ export type Stmt =
     }
   | { readonly kind: "push"; readonly header: Name; readonly value: Expr; readonly span: Span }
   | { readonly kind: "pop"; readonly header: Name; readonly span: Span }
-  | { readonly kind: "encap"; readonly header: Name; readonly fields: readonly FieldInit[]; readonly span: Span }
+  | { readonly kind: "encap"; readonly headers: readonly NewHeader[]; readonly span: Span }
   | { readonly kind: "decap"; readonly span: Span }
   | { readonly kind: "trim"; readonly bytes: Expr; readonly span: Span }
   | ErrorNode;
@@ -413,6 +415,13 @@ export interface RedirectStmt {
     | { readonly kind: "map"; readonly map: Name; readonly key: Expr | null }
     | { readonly kind: "device"; readonly name: Expr };
   readonly orElse: Verdict | null;
+  readonly span: Span;
+}
+
+/** `ip { saddr: 10.0.0.1 }` behind `encap`. */
+export interface NewHeader {
+  readonly name: Name;
+  readonly fields: readonly FieldInit[];
   readonly span: Span;
 }
 

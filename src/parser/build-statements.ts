@@ -110,12 +110,17 @@ export class StatementBuilder extends ExpressionBuilder {
       case "popStmt":
         return { kind: "pop", header: this.nameIn(node), span };
       case "encapStmt":
-        return { kind: "encap", header: this.nameIn(node), fields: this.fieldInits(child(node, "fieldInits")), span };
+        return { kind: "encap", headers: nodes(node, "newHeader").map((header) => this.#newHeader(header)), span };
       case "trimStmt":
         return { kind: "trim", bytes: this.expr(child(node, "expression"), node), span };
       default:
         return this.error(wrapper);
     }
+  }
+
+  #newHeader(node: CstNode): ast.NewHeader {
+    const fields = this.fieldInits(child(node, "fieldInits"));
+    return { name: this.nameIn(node), fields, span: this.span(node) };
   }
 
   /** A chain of `else if` is flat in the tree and nests to the right in the AST; built from its end, without recursion. */

@@ -47,6 +47,7 @@ export const usages: Readonly<Record<string, string>> = {
   sampleStmt: "write `sample events max 96`",
   pushStmt: "write `push vlan 100`",
   popStmt: "write `pop vlan`",
+  newHeader: "write `encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / udp { sport: 5000 }`",
   encapStmt: "write `encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 }`",
   trimStmt: "write `trim 96`",
   type: "types are `u8` to `u64`, `bool`, `mac`, `ipv4`, `ipv6`, `prefix<ipv4>`, structs, tuples and arrays",

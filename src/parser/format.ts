@@ -228,7 +228,7 @@ function statement(s: ast.Stmt, indent: string): string {
     case "pop":
       return `pop ${s.header.text}`;
     case "encap":
-      return `encap ${s.header.text} ${fieldInits(s.fields)}`;
+      return `encap ${s.headers.map((h) => `${h.name.text} ${fieldInits(h.fields)}`).join(" / ")}`;
     case "decap":
       return "decap";
     case "trim":

@@ -252,6 +252,14 @@ export class StatementRules extends ExpressionRules {
 
   readonly encapStmt = this.RULE("encapStmt", () => {
     this.CONSUME(t.Encap);
+    this.SUBRULE(this.newHeader);
+    this.MANY(() => {
+      this.CONSUME(t.Slash);
+      this.SUBRULE1(this.newHeader);
+    });
+  });
+
+  readonly newHeader = this.RULE("newHeader", () => {
     this.CONSUME(t.NameToken);
     this.SUBRULE(this.fieldInits);
   });

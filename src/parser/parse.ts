@@ -46,10 +46,17 @@ export function parse(source: SourceFile): { file: File; diagnostics: Diagnostic
   rules.parseFile(tokens, source.text, (item) => items.push(...builder.item(item)));
   diagnostics.push(...syntaxFaults(source, tokens, rules.faults, badPlaces));
   const span = { file: source, start: 0, end: source.text.length };
-  const file: File = { kind: "file", source, items, implies: [...builder.implies], span };
+  const file: File = { kind: "file", source, items, implies: [...builder.implies], words: wordsOf(tokens), span };
   checkStatements(file, diagnostics);
   diagnostics.sort((a, b) => startOf(a) - startOf(b));
   return { file, diagnostics: limited(source, diagnostics) };
+}
+
+/** Every word of the text that stands outside comments and texts. */
+function wordsOf(tokens: readonly IToken[]): Set<string> {
+  const words = new Set<string>();
+  for (const { image } of tokens) if (/^[A-Za-z_]/.test(image)) words.add(image);
+  return words;
 }
 
 function limited(file: SourceFile, diagnostics: Diagnostic[]): Diagnostic[] {

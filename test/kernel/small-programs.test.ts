@@ -23,6 +23,7 @@ import { reviewedPrograms } from "./programs/reviewed.ts";
 import { rewritePrograms } from "./programs/rewrites.ts";
 import { statePrograms } from "./programs/state.ts";
 import { structurePrograms } from "./programs/structure.ts";
+import { tunnelPrograms } from "./programs/tunnels.ts";
 import { valuePrograms } from "./programs/values.ts";
 
 const programs: readonly SmallProgram[] = [
@@ -35,6 +36,7 @@ const programs: readonly SmallProgram[] = [
   ...rewritePrograms,
   ...headPrograms,
   ...structurePrograms,
+  ...tunnelPrograms,
   ...reviewedPrograms,
 ];
 

@@ -111,7 +111,7 @@ function update(
 }
 
 /** Adds the carry above 16 bits to the lower 16. */
-function fold(l: Lowering, value: ValueId, type: IntType): ValueId {
+export function fold(l: Lowering, value: ValueId, type: IntType): ValueId {
   const { builder } = l;
   const high = builder.binary("shr", type, value, builder.constant(type, 16));
   return builder.binary("add", type, builder.binary("and", type, value, builder.constant(type, 0xffff)), high);

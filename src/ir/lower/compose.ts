@@ -3,13 +3,13 @@
 
 import { must } from "../../base/assert.ts";
 import type { Field, HExpr, Header } from "../hir.ts";
-import type { ValueId } from "../ir.ts";
+import type { IntType, ValueId } from "../ir.ts";
 import { lowerNumber } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
 import { storeExpr } from "./map-access.ts";
 import { isPieces } from "./value.ts";
 
-/** Fields that share bytes: none of them begins before the first byte or ends behind the last. */
+/** Fields that share bytes. */
 interface Word {
   readonly start: number;
   readonly bytes: 1 | 2 | 4 | 8;
@@ -37,19 +37,20 @@ export function composeHeader(
 function storeWord(l: Lowering, word: Word, pointer: ValueId, values: ReadonlyMap<Field, HExpr | ValueId>): void {
   const { builder } = l;
   const type = word.bytes === 8 ? "i64" : "i32";
+  const all1 = (1n << BigInt(word.bytes * 8)) - 1n;
   let fixed = 0n;
   let whole: ValueId | null = null;
   for (const field of word.fields) {
+    // Less than zero where the field goes on behind the word.
     const shift = (word.start + word.bytes) * 8 - (field.bitOffset + field.bitWidth);
+    const moved = (value: bigint): bigint => (shift < 0 ? value >> BigInt(-shift) : value << BigInt(shift)) & all1;
     const value = values.get(field);
-    if (value === undefined) fixed |= field.initial << BigInt(shift);
-    else if (typeof value === "object" && value.kind === "const") fixed |= value.value << BigInt(shift);
+    if (value === undefined) fixed |= moved(field.initial);
+    else if (typeof value === "object" && value.kind === "const") fixed |= moved(value.value);
     else {
-      const number = l.resize(typeof value === "object" ? lowerNumber(l, value) : value, type);
-      const mask = builder.constant(type, (1n << BigInt(field.bitWidth)) - 1n);
-      const cut = field.bitWidth === word.bytes * 8 ? number : builder.binary("and", type, number, mask);
-      const moved = shift === 0 ? cut : builder.binary("shl", type, cut, builder.constant(type, shift));
-      whole = whole === null ? moved : builder.binary("or", type, whole, moved);
+      const number = typeof value === "object" ? lowerNumber(l, value) : value;
+      const part = placed(l, number, field, shift, type, word.bytes);
+      whole = whole === null ? part : builder.binary("or", type, whole, part);
     }
   }
   const constant = builder.constant(type, fixed);
@@ -57,34 +58,64 @@ function storeWord(l: Lowering, word: Word, pointer: ValueId, values: ReadonlyMa
   builder.store("packet", word.bytes, pointer, word.start, word.bytes === 1 ? all : builder.bswap(word.bytes, all));
 }
 
-/** The words a header is written in: at each place the smallest that parts no field. */
+/** A field's number where it stands in its word. */
+function placed(l: Lowering, number: ValueId, field: Field, shift: number, type: IntType, bytes: number): ValueId {
+  const { builder } = l;
+  const own = builder.typeOf(number) === "i64" ? "i64" : "i32";
+  const high = shift < 0 ? builder.binary("shr", own, number, builder.constant(own, -shift)) : number;
+  const resized = l.resize(high, type);
+  const bits = Math.min(field.bitWidth + Math.min(shift, 0), bytes * 8);
+  const mask = builder.constant(type, (1n << BigInt(bits)) - 1n);
+  const cut = bits === bytes * 8 ? resized : builder.binary("and", type, resized, mask);
+  return shift <= 0 ? cut : builder.binary("shl", type, cut, builder.constant(type, shift));
+}
+
+/** The words a header is written in: such that part no field, small ones first; where there are none of that kind, single bytes. */
 function wordsOf(header: Header): Word[] {
   // Named bits lie inside fields of their own.
   const fields = [...header.fields.values()].filter(
     (field, _, all) => !all.some((other) => other !== field && holds(other, field)),
   );
-  const words: Word[] = [];
-  let at = 0;
-  for (let i = 0; i < fields.length; ) {
-    const first = must(fields[i], "a field");
-    if (isPieces(first.type)) {
-      words.push({ start: at, bytes: 1, fields: [first] });
-      at += first.bitWidth / 8;
-      i++;
-      continue;
-    }
-    let end = i;
-    const bytes = ([1, 2, 4, 8] as const).find((size) => {
-      const last = (at + size) * 8;
-      end = i;
-      while (end < fields.length && fieldEnd(fields[end]) <= last) end++;
-      return end > i && fieldEnd(fields[end - 1]) === last;
-    });
-    words.push({ start: at, bytes: must(bytes, "a word that parts no field"), fields: fields.slice(i, end) });
-    at += must(bytes, "a size");
-    i = end;
+  const known = new Map<number, Word[] | null>();
+  const from = (first: number): Word[] | null => {
+    const before = known.get(first);
+    if (before !== undefined) return before;
+    const found = wordsFrom(fields, first, from);
+    known.set(first, found);
+    return found;
+  };
+  return from(0) ?? bytesOf(header, fields);
+}
+
+/** The words from the field `first` on, which begins a byte; `rest` are those from a later one. */
+function wordsFrom(fields: readonly Field[], first: number, rest: (first: number) => Word[] | null): Word[] | null {
+  const field = fields[first];
+  if (field === undefined) return [];
+  const start = field.bitOffset / 8;
+  if (isPieces(field.type)) {
+    const behind = rest(first + 1);
+    return behind === null ? null : [{ start, bytes: 1, fields: [field] }, ...behind];
   }
-  return words;
+  for (const bytes of [1, 2, 4, 8] as const) {
+    const last = (start + bytes) * 8;
+    let end = first;
+    while (end < fields.length && fieldEnd(fields[end]) <= last) end++;
+    const taken = fields.slice(first, end);
+    if (taken.length === 0 || fieldEnd(taken.at(-1)) !== last || taken.some((f) => isPieces(f.type))) continue;
+    const behind = rest(end);
+    if (behind !== null) return [{ start, bytes, fields: taken }, ...behind];
+  }
+  return null;
+}
+
+/** Every byte for itself, with the fields that have a part in it. */
+function bytesOf(header: Header, fields: readonly Field[]): Word[] {
+  return Array.from({ length: header.fixedBytes }, (_, start): Word[] => {
+    const here = fields.filter((f) => f.bitOffset < (start + 1) * 8 && fieldEnd(f) > start * 8);
+    const only = here[0];
+    if (only === undefined || !isPieces(only.type)) return [{ start, bytes: 1, fields: here }];
+    return only.bitOffset === start * 8 ? [{ start, bytes: 1, fields: here }] : [];
+  }).flat();
 }
 
 function fieldEnd(field: Field | undefined): number {

@@ -61,16 +61,16 @@ export function trim(l: Lowering, statement: HStmt & { kind: "trim" }): void {
 }
 
 /** The field of a header that tells what follows it. */
-function selectorOf(instance: Instance): Field {
+export function selectorOf(instance: Instance): Field {
   return must(instance.header.next?.fields[0], "a selector");
 }
 
 /** The bytes of what begins the packet. */
-function loadFront(l: Lowering, parent: Instance, pointer: ValueId): Piece[] {
+export function loadFront(l: Lowering, parent: Instance, pointer: ValueId): Piece[] {
   return loadPieces(l, "packet", pointer, 0, pieceSizes(parent.header.fixedBytes, 8));
 }
 
-function storeFront(l: Lowering, pieces: readonly Piece[]): void {
+export function storeFront(l: Lowering, pieces: readonly Piece[]): void {
   let at = 0;
   for (const { bytes, value } of pieces) {
     l.builder.store("packet", bytes, l.packet, at, value);
@@ -79,10 +79,11 @@ function storeFront(l: Lowering, pieces: readonly Piece[]): void {
 }
 
 /** Moves the packet's first byte by `delta` and goes on where `needed` bytes can be written from there. */
-function moveHead(l: Lowering, delta: number, needed: number): void {
+export function moveHead(l: Lowering, by: number | { readonly delta: ValueId }, needed: number): void {
   const { builder } = l;
+  const delta = typeof by === "number" ? builder.constant("i64", by) : by.delta;
   const [moved, roomy, short] = [l.block(), l.block(), l.block()];
-  orAborted(l, builder.call("xdp_adjust_head", [builder.context, builder.constant("i64", delta)]), moved);
+  orAborted(l, builder.call("xdp_adjust_head", [builder.context, delta]), moved);
   l.lookAgain();
   builder.packetGuard(l.packet, l.packetEnd, needed, { target: roomy, args: [] }, { target: short, args: [] });
   l.goOn(short);

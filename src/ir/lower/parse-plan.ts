@@ -71,7 +71,10 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
   });
   const named = new Set(needed);
   // Whether a packet can be read through depends on every header that could be in it.
-  if (usesOpaque) for (const header of headers) for (const instance of header.instances) needed.add(instance);
+  if (usesOpaque) {
+    for (const header of headers)
+      if (header.outer === null) for (const instance of header.instances) needed.add(instance);
+  }
   for (const instance of needed) {
     const bases = instance.header.extension
       ? instance.header.edges.flatMap((e) => e.parent.instances)
@@ -194,6 +197,13 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
         case "pop":
           visitor.instance(s.parent);
           visitor.instance(s.instance);
+          break;
+        case "encap":
+          for (const { values } of s.headers) for (const v of values.values()) value(v);
+          for (const instance of [...s.links, ...s.inside.map((i) => i.instance)]) visitor.instance(instance);
+          break;
+        case "decap":
+          for (const i of [...s.links, ...s.frames, ...s.packets.map((p) => p.instance)]) visitor.instance(i);
           break;
         case "trim":
           value(s.bytes);
@@ -381,5 +391,7 @@ export function lastMatters(plan: ParsePlan, stage: Stage): boolean {
 
 /** True when a packet that announces this member but can't be read there has a layer 4 that can't be read. */
 export function hidesTransport(stage: Stage, member: Member): boolean {
+  // What a tunnel carries is nothing to the packet that carries it.
+  if (member.instance.header.outer !== null) return false;
   return stage.layer === TRANSPORT_LAYER || (stage.layer < TRANSPORT_LAYER && member.leadsOn);
 }

@@ -16,6 +16,7 @@ import { count, lookup, onStack, orVerdict, remove, storeExpr, update } from "./
 import { put, take } from "./queue.ts";
 import { readStages } from "./read-packet.ts";
 import { flood, redirect, redirectDevice, returnVerdict } from "./redirect.ts";
+import { decapsulate, encapsulate } from "./tunnel.ts";
 import { isPieces } from "./value.ts";
 import { forget, setField, swapFields } from "./write-field.ts";
 
@@ -118,6 +119,12 @@ function lowerStatement(l: Lowering, statement: HStmt, later: number): boolean {
       return true;
     case "pop":
       popHeader(l, statement);
+      return true;
+    case "encap":
+      encapsulate(l, statement);
+      return true;
+    case "decap":
+      decapsulate(l, statement);
       return true;
     case "trim":
       trim(l, statement);

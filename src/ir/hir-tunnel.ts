@@ -1,0 +1,35 @@
+// What the statements `encap` and `decap` are, typed: part of hir.ts's statements.
+
+import type { Field, HExpr, Header, Instance } from "./hir.ts";
+
+/** What `encap` puts where. */
+export interface Encap {
+  /** The new headers, outermost first; `follower` is what the header's own selector says then. */
+  readonly headers: readonly {
+    readonly header: Header;
+    readonly values: ReadonlyMap<Field, HExpr>;
+    readonly follower: bigint | null;
+  }[];
+  /** What may lie inside: one of them does; at which value of the last new header's selector. */
+  readonly inside: readonly { readonly instance: Instance; readonly announces: bigint }[];
+  /**
+   * Where the new headers go: between the link headers and the `packet`; in front of the whole `frame`; or there with a `copy` of what
+   * begins it in front of them.
+   */
+  readonly place: "packet" | "frame" | "copy";
+  /** The headers in front of a packet, in a row, each of one size; of them as many are there as stand in front of it. */
+  readonly links: readonly Instance[];
+  /** What the last of `links` says follows it: the first new header. */
+  readonly announces: bigint;
+  /** Whether what lies inside may stand behind other headers than `links`: those packets can't be had. */
+  readonly elsewhere: boolean;
+}
+
+/** What `decap` leaves first in the packet. */
+export interface Decap {
+  /** What begins a frame inside. */
+  readonly frames: readonly Instance[];
+  /** What begins a packet inside, and at which value of the link headers' selectors it follows them. */
+  readonly packets: readonly { readonly instance: Instance; readonly announces: bigint }[];
+  readonly links: readonly Instance[];
+}
