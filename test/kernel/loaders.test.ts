@@ -72,9 +72,12 @@ describeWith("loaders", problems, () => {
       try {
         const dump = netns.run("bpftool", "prog", "dump", "xlated", "pinned", `/sys/fs/bpf/${stem}/${program}`);
         const texts = [...dump.matchAll(/^; (.*)$/gm)].map((match) => match[1]!.trim());
-        const lines = readFileSync(join(projectFolder, "examples", example), "utf8")
-          .split("\n")
-          .map((line) => line.trim());
+        const library = join(projectFolder, "stdlib");
+        const files = [
+          join(projectFolder, "examples", example),
+          ...readdirSync(library).map((name) => join(library, name)),
+        ];
+        const lines = files.flatMap((file) => readFileSync(file, "utf8").split("\n")).map((line) => line.trim());
         expect(texts.length).toBeGreaterThan(0);
         for (const text of texts)
           expect(
