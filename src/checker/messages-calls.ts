@@ -49,7 +49,7 @@ export function callWords(fault: CallFault, place: (slot: number) => string): Fa
     case "unknownHelper":
       return plain(`calls helper ${fault.id}, which no kernel up to 6.18 has`);
     case "helperNotForXdp":
-      return plain(`calls helper ${fault.id}, which XDP programs may not call`);
+      return notForXdp(fault.id);
     case "needsGpl":
       return {
         message: `calls bpf_${helperById(fault.id)?.name ?? fault.id}, which only programs with a GPL-compatible licence may`,
@@ -153,12 +153,41 @@ function ending(exiting: string): string {
   return exiting === "tailCall" ? "a tail call would end the program" : "the program ends";
 }
 
+/**
+ * What programs for socket buffers call, and what XDP programs call instead.
+ * **Source:** Linux include/uapi/linux/bpf.h (___BPF_FUNC_MAPPER) for numbers.
+ */
+const instead: ReadonlyMap<number, readonly [name: string, help: string]> = new Map([
+  [9, ["skb_store_bytes", "call bpf_xdp_store_bytes, or write through ctx->data"]],
+  [10, ["l3_csum_replace", "calculate the checksum with bpf_csum_diff, or add up the difference"]],
+  [11, ["l4_csum_replace", "calculate the checksum with bpf_csum_diff, or add up the difference"]],
+  [13, ["clone_redirect", "XDP can't copy packets; call bpf_redirect"]],
+  [18, ["skb_vlan_push", "make room with bpf_xdp_adjust_head and write the tag"]],
+  [19, ["skb_vlan_pop", "move the addresses and take the tag away with bpf_xdp_adjust_head"]],
+  [26, ["skb_load_bytes", "call bpf_xdp_load_bytes, or read through ctx->data"]],
+  [38, ["skb_change_tail", "call bpf_xdp_adjust_tail"]],
+  [39, ["skb_pull_data", "leave it out: XDP programs read through ctx->data at once"]],
+  [43, ["skb_change_head", "call bpf_xdp_adjust_head"]],
+  [50, ["skb_adjust_room", "call bpf_xdp_adjust_head and move the headers"]],
+]);
+
+function notForXdp(id: number): FaultWords {
+  const [name, help] = instead.get(id) ?? [null, null];
+  const called = name === null ? `helper ${id}` : `bpf_${name} (helper ${id})`;
+  return { message: `calls ${called}, which XDP programs may not call`, known: [], help };
+}
+
 function argument({ helper, register, value, wants }: Fault<"argument">): FaultWords {
   const mayBeNull = isPointer(value) && value.nullable;
+  const isZero = value.kind === "scalar" && value.scalar.mask === 0n && value.scalar.value === 0n;
   return {
     message: `bpf_${helper} wants ${wanted[wants]} in r${register}`,
     known: [held(register, value)],
-    help: mayBeNull ? "test the pointer for null before the call: if (!value) return XDP_PASS;" : null,
+    help: mayBeNull
+      ? "test the pointer for null before the call: if (!value) return XDP_PASS;"
+      : isZero && /^a pointer/.test(wanted[wants])
+        ? "give an address, such as that of a variable: &value"
+        : null,
   };
 }
 

@@ -179,7 +179,10 @@ function pointerArithmetic({ register, value, why }: Extract<EngineFault, { kind
     case "kind":
       return text(`arithmetic on r${register}, a pointer to ${what}, which can't be moved`);
     case "operation":
-      return text(`r${register} is a pointer to ${what}; only numbers can be added to it or subtracted`);
+      return text(
+        `r${register} is a pointer to ${what}; numbers can be added to it and subtracted, nothing else`,
+        "calculate an offset, a number, and add that to the pointer",
+      );
     case "subtractFromNumber":
       return text(`a pointer to ${what} is subtracted from a number`);
     case "subtractFromStack":

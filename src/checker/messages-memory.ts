@@ -3,16 +3,16 @@
 
 import { contextBytes, contextFieldAt, contextFields } from "../bpf/context.ts";
 import type { AccessFault } from "./access-fault.ts";
-import { type PointerValue, rangeAtEnd, rangeBeyondEnd } from "./state.ts";
+import { type LostPointer, type PointerValue, rangeAtEnd, rangeBeyondEnd } from "./state.ts";
 import { contentOf, count, type FaultWords, offsetOf, signed, targetOf } from "./words.ts";
 
 type Fault<Kind extends AccessFault["kind"]> = Extract<AccessFault, { readonly kind: Kind }>;
 
-/** Tells a refused access. */
-export function memoryWords(fault: AccessFault): FaultWords {
+/** Tells a refused access; `place` names where another instruction is ("line 12"). */
+export function memoryWords(fault: AccessFault, place: (slot: number) => string): FaultWords {
   switch (fault.kind) {
     case "notAPointer":
-      return notAPointer(fault);
+      return notAPointer(fault, place);
     case "mayBeNull":
       return mayBeNull(fault);
     case "outOfBounds":
@@ -103,7 +103,9 @@ function holds(register: number, pointer: PointerValue): string {
   return `r${register} holds ${contentOf(pointer)}`;
 }
 
-function notAPointer({ register, value }: Fault<"notAPointer">): FaultWords {
+function notAPointer({ register, value }: Fault<"notAPointer">, place: (slot: number) => string): FaultWords {
+  if (value.kind === "scalar" && value.lost !== undefined)
+    return lostPointer(register, value.lost, place(value.lost.slot));
   const isNull = value.kind === "scalar" && value.scalar.mask === 0n && value.scalar.value === 0n;
   return {
     message: isNull
@@ -116,8 +118,40 @@ function notAPointer({ register, value }: Fault<"notAPointer">): FaultWords {
   };
 }
 
+function lostPointer(register: number, { why }: LostPointer, where: string): FaultWords {
+  switch (why) {
+    case "packetChanged":
+      return {
+        message: `uses a pointer to the packet from before the call at ${where}, which may move the packet's bytes`,
+        known: [`r${register} held that pointer; the call made all pointers to the packet and its end invalid`],
+        help: "load ctx->data and ctx->data_end again after the call, and compare again",
+      };
+    case "released":
+      return {
+        message: `uses what was given back at ${where}`,
+        known: [`r${register} held a pointer to it`],
+        help: "use it before it is given back, or keep a copy of what is needed on the stack",
+      };
+    case "overwritten":
+      return {
+        message: `uses memory of a dynptr that was overwritten at ${where}`,
+        known: [`r${register} held a pointer to it`],
+        help: "use it before the dynptr's variable is written again",
+      };
+  }
+}
+
 /** What may have given a null pointer, and the test in C. */
 function mayBeNull({ register, pointer }: Fault<"mayBeNull">): FaultWords {
+  const { kind, flags, dynptrId, refId } = pointer;
+  if (kind === "memory" && flags === 0 && dynptrId === 0 && refId === 0)
+    return {
+      message: "uses a pointer that a global function was given without a test for null",
+      known: [
+        `r${register} may be null: a global function is verified for all its parameters allow, not for its callers`,
+      ],
+      help: "test it first in the function (if (!p) return 0;), declare the parameter __arg_nonnull, or make the function static",
+    };
   const from =
     pointer.kind === "mapValue"
       ? `the lookup in map ${pointer.map?.name ?? ""}`
@@ -167,6 +201,15 @@ function outOfPacket({ register, pointer, from, to, bytes, limit }: Fault<"outOf
         ? "what lies before a variable offset can't be proven: keep a pointer to the header and use that one"
         : `nothing before ${start} may be accessed`,
     };
+  if (moved(pointer) && pointer.varOff.umax + BigInt(Math.max(0, pointer.off)) > farthestCompared)
+    return {
+      message: `accesses ${count(bytes, "byte")} of ${what} at an offset that may be too large to be compared with ${end}`,
+      known: [
+        `r${register} is ${what}${offsetOf(pointer)}`,
+        `comparisons count up to ${farthestCompared} bytes from ${start}`,
+      ],
+      help: "bound the number before it is added (if (n > 1500) return XDP_PASS; or n &= 0x7ff), then compare the moved pointer",
+    };
   const place = moved(pointer) ? "this place" : start;
   const known =
     limit > 0
@@ -180,6 +223,9 @@ function outOfPacket({ register, pointer, from, to, bytes, limit }: Fault<"outOf
       : `compare first, on every path that leads here: if (${start} + ${needed} > ${end}) return XDP_PASS;`,
   };
 }
+
+/** **Source:** Linux kernel/bpf/verifier.c, MAX_PACKET_OFF. */
+const farthestCompared = 0xffffn;
 
 /** True when a number that isn't constant was added. */
 function moved(pointer: PointerValue): boolean {

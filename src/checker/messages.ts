@@ -43,7 +43,7 @@ export function faultWords(
   fault: Fault,
   place: (slot: number) => string = (slot) => `instruction ${slot}`,
 ): FaultWords {
-  if (isAccessFault(fault)) return memoryWords(fault);
+  if (isAccessFault(fault)) return memoryWords(fault, place);
   return isCallFault(fault) ? callWords(fault, place) : engineWords(fault);
 }
 

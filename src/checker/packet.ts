@@ -10,6 +10,7 @@ import { pointerFlag } from "./state.ts";
 export function clearPacketPointers(env: Env): void {
   invalidatePointers(
     env.state,
+    { slot: env.slot, why: "packetChanged" },
     ({ kind, flags }) =>
       kind === "packet" ||
       kind === "packetEnd" ||

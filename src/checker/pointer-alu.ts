@@ -55,9 +55,10 @@ export function movePointer(
   const handleStays = base.kind === "mapHandle" && known && scalar.smin === 0n && op === "add";
   if (!movable.has(base.kind) && !handleStays)
     refuse({ kind: "pointerArithmetic", register, value: base, why: "kind" });
+  if (op !== "add" && op !== "sub") refuse({ kind: "pointerArithmetic", register, value: base, why: "operation" });
   checkFar(register, base, scalar, number.delta);
   checkFar(register, base, base.varOff, base.off);
-  const moved = op === "add" ? added(env, base, scalar) : subtracted(env, op, base, scalar, reversed);
+  const moved = op === "add" ? added(env, base, scalar) : subtracted(env, base, scalar, reversed);
   checkFar(register, base, moved.varOff, moved.off);
   return moved;
 }
@@ -72,9 +73,8 @@ function added(env: Env, base: PointerValue, scalar: Scalar): PointerValue {
   return { ...base, varOff, id: env.newId(), range: 0 };
 }
 
-function subtracted(env: Env, op: AluOp, base: PointerValue, scalar: Scalar, reversed: boolean): PointerValue {
+function subtracted(env: Env, base: PointerValue, scalar: Scalar, reversed: boolean): PointerValue {
   const register = env.program.dst[env.slot] as number;
-  if (op !== "sub") refuse({ kind: "pointerArithmetic", register, value: base, why: "operation" });
   if (reversed) refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractFromNumber" });
   if (base.kind === "stack") refuse({ kind: "pointerArithmetic", register, value: base, why: "subtractFromStack" });
   const off = fixedOffset(base.off, scalar, -1n);

@@ -22,7 +22,7 @@ export function releaseIfHeld(env: Env, id: number): boolean {
   const at = references.findIndex((reference) => reference.kind === "object" && reference.id === id);
   if (at === -1) return false;
   env.state.references = references.filter((_, index) => index !== at);
-  invalidatePointers(env.state, (pointer) => pointer.refId === id);
+  invalidatePointers(env.state, { slot: env.slot, why: "released" }, (pointer) => pointer.refId === id);
   return true;
 }
 

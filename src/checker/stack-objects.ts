@@ -9,6 +9,7 @@ import {
   invalidSlot,
   isPointer,
   isSpill,
+  type LostPointer,
   type PointerValue,
   type RegValue,
   scalarValue,
@@ -16,13 +17,16 @@ import {
 } from "./state.ts";
 import { refuse } from "./verdict.ts";
 
-const anyValue = scalarValue(unknown);
-
 /**
  * Replaces every pointer that `gone` picks, in registers and saved ones of all frames, by a number of which nothing is known:
- * what privileged programs keep of a pointer that isn't valid any more.
+ * what privileged programs keep of a pointer that isn't valid any more. `lost` tells of it later.
  */
-export function invalidatePointers(state: VerifierState, gone: (pointer: PointerValue) => boolean): void {
+export function invalidatePointers(
+  state: VerifierState,
+  lost: LostPointer,
+  gone: (pointer: PointerValue) => boolean,
+): void {
+  const anyValue = { ...scalarValue(unknown), lost };
   const isGone = (value: RegValue): boolean => isPointer(value) && gone(value);
   for (const { regs, stack } of state.frames) {
     for (let r = 0; r < 10; r++) if (isGone(regs[r] as RegValue)) regs[r] = anyValue;
@@ -45,6 +49,7 @@ export function destroyDynptr(env: Env, frame: Frame, index: number, offset: num
   // Slices that kernel functions lent have flags and outlive their dynptr.
   invalidatePointers(
     env.state,
+    { slot: env.slot, why: "overwritten" },
     ({ kind, flags, dynptrId }) => kind === "memory" && flags === 0 && dynptrId === object.id,
   );
   env.markStackWrite(frame.number, top);

@@ -25,6 +25,14 @@ export interface ScalarValue {
   readonly id: number;
   readonly linkedByAdd: 0 | 32 | 64;
   readonly delta: number;
+  /** Set where it was a pointer until a call took it away. For words only: decides nothing, is never compared, and copies lack it. */
+  readonly lost?: LostPointer;
+}
+
+/** The instruction that made a pointer a number, and why. */
+export interface LostPointer {
+  readonly slot: number;
+  readonly why: "packetChanged" | "released" | "overwritten";
 }
 
 /**

@@ -133,6 +133,6 @@ export function runJson(report: RunReport): string {
                     })),
           },
     notes: report.notes,
-    ms: report.milliseconds,
+    ms: Math.round(report.milliseconds * 1000) / 1000,
   })}\n`;
 }

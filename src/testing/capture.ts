@@ -92,7 +92,7 @@ export class CaptureReader {
   }
 
   #fault(at: number, what: string): CaptureFault {
-    return new CaptureFault(`damaged at byte ${this.#offset + at}: ${what}`);
+    return new CaptureFault(`is damaged at byte ${this.#offset + at}: ${what}`);
   }
 
   #record(

@@ -142,9 +142,9 @@ const cases: readonly (readonly [name: string, text: string, expected: FaultWord
       r0 = *(u8 *)(r7 + 0)
       ${end}`,
     {
-      message: "accesses memory through r7, which holds no pointer",
-      known: ["r7 holds a number (any value)"],
-      help: "pointers are lost by arithmetic other than adding and subtracting, and by calls that change or release what they point to: get it again",
+      message: "uses a pointer to the packet from before the call at instruction 8, which may move the packet's bytes",
+      known: ["r7 held that pointer; the call made all pointers to the packet and its end invalid"],
+      help: "load ctx->data and ctx->data_end again after the call, and compare again",
     },
   ],
   [
@@ -163,6 +163,44 @@ const cases: readonly (readonly [name: string, text: string, expected: FaultWord
       message: "the size for bpf_xdp_load_bytes in r4 may be negative",
       known: ["r4 holds a number (any value)"],
       help: "use an unsigned type, or mask it: size & 0xff",
+    },
+  ],
+  [
+    "a record after it was submitted",
+    `r1 = map[ring] ll\nr2 = 8\nr3 = 0\ncall bpf_ringbuf_reserve\nif r0 == 0 goto out\nr6 = r0\nr1 = r0\nr2 = 0\ncall bpf_ringbuf_submit
+    r0 = *(u64 *)(r6 + 0)\n${end}`,
+    {
+      message: "uses what was given back at instruction 9",
+      known: ["r6 held a pointer to it"],
+      help: "use it before it is given back, or keep a copy of what is needed on the stack",
+    },
+  ],
+  [
+    "packet, too far to be compared",
+    `${packet(14)}\nr3 = *(u16 *)(r7 + 0)\nr3 <<= 4\nr7 += r3\nr2 = r7\nr2 += 1\nif r2 > r8 goto out\nr0 = *(u8 *)(r7 + 0)\n${end}`,
+    {
+      message: "accesses 1 byte of the packet at an offset that may be too large to be compared with data_end",
+      known: ["r7 is the packet + (multiple of 16 in 0..1048560)", "comparisons count up to 65535 bytes from data"],
+      help: "bound the number before it is added (if (n > 1500) return XDP_PASS; or n &= 0x7ff), then compare the moved pointer",
+    },
+  ],
+  [
+    "a mask on a pointer",
+    `${packet(14)}\nr7 &= -8\nr0 = *(u8 *)(r7 + 0)\n${end}`,
+    {
+      message: "r7 is a pointer to the packet; numbers can be added to it and subtracted, nothing else",
+      known: [],
+      help: "calculate an offset, a number, and add that to the pointer",
+    },
+  ],
+  [
+    "no address for a helper",
+    "r1 = map[hash] ll\n*(u32 *)(r10 - 4) = 0\nr2 = r10\nr2 += -4\nr3 = 0\nr4 = 0\ncall bpf_map_update_elem\nr0 = 0\nexit",
+    {
+      message:
+        "bpf_map_update_elem wants a pointer to a value: bytes on the stack, in the packet or in a map's value in r3",
+      known: ["r3 holds a number (= 0)"],
+      help: "give an address, such as that of a variable: &value",
     },
   ],
   [

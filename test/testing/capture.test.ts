@@ -207,12 +207,12 @@ describe("what is no capture", () => {
     [
       "a length beyond sense",
       pcap("little", 0xa1b2c3d4, [[0, 0, [], 0]]).map((b, i) => (i === 34 ? 0x10 : b)),
-      "damaged at byte 24: a packet of 1048576 bytes",
+      "is damaged at byte 24: a packet of 1048576 bytes",
     ],
     [
       "a block of no length",
       concat(section("little"), Uint8Array.of(6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)),
-      "damaged at byte 28: a block of 0 bytes",
+      "is damaged at byte 28: a block of 0 bytes",
     ],
     [
       "a block with two lengths",
@@ -220,12 +220,12 @@ describe("what is no capture", () => {
         section("little"),
         description("little", 1, 0).map((b, i) => (i === 16 ? 24 : b)),
       ),
-      "damaged at byte 28: a block with two lengths",
+      "is damaged at byte 28: a block with two lengths",
     ],
     [
       "a packet of no interface",
       concat(section("little"), enhanced("little", 0, 0n, [1], 1)),
-      "damaged at byte 28: a packet of interface 0, which isn't described",
+      "is damaged at byte 28: a packet of interface 0, which isn't described",
     ],
     [
       "a packet beyond its block",
@@ -234,12 +234,12 @@ describe("what is no capture", () => {
         description("little", 1, 0),
         enhanced("little", 0, 0n, [1], 1).map((b, i) => (i === 20 ? 9 : b)),
       ),
-      "damaged at byte 48: a packet of 9 bytes in a block of 36",
+      "is damaged at byte 48: a packet of 9 bytes in a block of 36",
     ],
     [
       "a section without order",
       section("little").map((b, i) => (i === 8 ? 0 : b)),
-      "damaged at byte 0: a section without byte order",
+      "is damaged at byte 0: a section without byte order",
     ],
   ];
   test.each(CASES)("%s", (_what, bytes, message) => {
