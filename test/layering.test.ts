@@ -64,7 +64,6 @@ const BESIDE: Readonly<Record<string, string>> = {
 const MOST_LINES = 420;
 /** Longer files that are tables: one entry after another, to be looked up rather than read. */
 const TABLES: Readonly<Record<string, string>> = {
-  "ir/hir.ts": "the typed program's nodes",
   "ir/ir.ts": "the IR's instructions, and one walk for each question about them",
   "parser/ast.ts": "the syntax tree's nodes",
   "parser/grammar.ts": "the grammar's rules",
