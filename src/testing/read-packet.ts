@@ -1,7 +1,7 @@
 // A packet's headers as the language reads them: each where the one before announces it and it fits whole. For showing packets, for
 // comparing them with what a test expects and for telling whether lengths and sums are right. Works from the declarations alone.
 
-import { carriersOf } from "../ir/header-link.ts";
+import { carriersOf, everyEdge } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
 import { type PlacedHeader, rightValue } from "./covered.ts";
 import { leadsOn, readField, sizeOf } from "./header-values.ts";
@@ -49,10 +49,21 @@ function followerOf(
   const carriers = carriersOf(header).filter((c) => c === header || row.some((p) => p.header === c));
   for (const selector of header.next.fields) {
     const value = readField(bytes, at, selector);
-    const found = headers.find((h) => h.edges.some((e) => carriers.includes(e.parent) && e.values.includes(value)));
+    const found = headers.find(
+      (h) => h.outer === null && everyEdge(h).some((e) => carriers.includes(e.parent) && e.values.includes(value)),
+    );
     if (found !== undefined) return found;
   }
   return null;
+}
+
+/** The number of the first header inside a tunnel; one beyond the last where there is none. */
+export function firstInside({ headers }: ReadPacket): number {
+  const found = headers.findIndex(({ header }, i) => {
+    const before = headers[i - 1]?.header;
+    return before !== undefined && header.innerEdges.some((e) => e.parent === before);
+  });
+  return found === -1 ? headers.length : found;
 }
 
 /** Where the content of the header `index` in the packet ends: as the lengths of it and of those around it say, at most the packet's end. */

@@ -7,7 +7,7 @@ import type { Field, HCond, HExpr, HStmt, Instance, MetaName } from "../ir/hir.t
 import { instanceName } from "../ir/hir.ts";
 import type { ProbedBlock, ProbedStmt } from "../ir/probes.ts";
 import { readField } from "./header-values.ts";
-import type { ReadPacket } from "./read-packet.ts";
+import { firstInside, type ReadPacket } from "./read-packet.ts";
 import type { Session } from "./session.ts";
 import { fieldNumber } from "./show-packet.ts";
 
@@ -102,11 +102,13 @@ function factsOf(asks: HCond | HExpr, packet: ReadPacket, meta: Readonly<Partial
   };
   if (isCondition(asks)) visitCondition(asks, visitor);
   else visitDeep(asks, visitor);
+  // A chain of `and` is walked from its end.
+  const all = new Set([...facts].reverse());
   for (const name of metaNames(textOf(asks.span))) {
     const value = meta[name];
-    if (value !== undefined) facts.add(`meta.${name} = ${value}`);
+    if (value !== undefined) all.add(`meta.${name} = ${value}`);
   }
-  return [...facts];
+  return [...all];
 }
 
 function isCondition(asks: HCond | HExpr): asks is HCond {
@@ -118,8 +120,11 @@ function metaNames(text: string): readonly MetaName[] {
 }
 
 function placeOf(instance: Instance, packet: ReadPacket): number | null {
-  const all = packet.headers.filter((p) => p.header === instance.header);
-  return all[instance.index]?.at ?? null;
+  // A name means the outer packet, or with `inner` the one inside.
+  const { outer } = instance.header;
+  const border = firstInside(packet);
+  const row = outer === null ? packet.headers.slice(0, border) : packet.headers.slice(border);
+  return row.filter((p) => p.header === (outer ?? instance.header))[instance.index]?.at ?? null;
 }
 
 /** How often a rule was reached and, for one with branches, which it took. */

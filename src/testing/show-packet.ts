@@ -2,7 +2,7 @@
 // and redirects in the words of the rules. Wording and layout only.
 
 import { textOf } from "../base/source.ts";
-import { announcing } from "../ir/header-link.ts";
+import { announcing, everyEdge } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
 import type { Type } from "../ir/types.ts";
 import type { RunResult } from "../vm/machine.ts";
@@ -86,7 +86,7 @@ export function fieldNumber(packet: ReadPacket, field: Field, value: bigint): st
 /** A selector whose values the headers that hang on it write in hex. */
 function isHexSelector(packet: ReadPacket, field: Field): boolean {
   if (field.header.next?.fields.includes(field) !== true) return false;
-  const edges = packet.declared.flatMap((h) => h.edges.filter((e) => e.parent === field.header));
+  const edges = packet.declared.flatMap((h) => everyEdge(h).filter((e) => e.parent === field.header));
   return edges.some((edge) => /\b0x/i.test(textOf(edge.span)));
 }
 

@@ -312,6 +312,54 @@ fn switch_it() { if ip then switch ip.protocol { icmp => drop; tcp, udp => { pas
   });
 });
 
+describe("the rest of the language", () => {
+  test("prefixes, limiters on the test's clock, programs of a map", () => {
+    const rules = `set nets : prefix<ipv4>[16]
+limiter syns[64] : 10/s burst 5 per ipv4
+prog_array stages[4]
+program main {
+  if opaque then drop
+  if ip.saddr in nets then drop
+  if tcp.syn and ip.saddr exceeds syns then aborted
+  if udp.dport == 1 then tail stages[2] or tx
+}
+program last { if udp then drop }`;
+    const steps = (text: string): string | null => failureOf(rules, text, '"t" for main');
+    expect(
+      steps(
+        "nets = { 10.0.0.0/8, 192.0.2.7 } packet eth / ip(saddr: 10.9.9.9) expect drop packet eth / ip(saddr: 192.0.2.8) expect pass",
+      ),
+    ).toBe(null);
+    expect(
+      steps(`packet eth / ip / tcp(syn: 1) times 5 expect pass
+        packet eth / ip / tcp(syn: 1) times 3 expect aborted
+        meta.now = 100ms
+        packet eth / ip / tcp(syn: 1) expect pass
+        packet eth / ip / tcp(syn: 1) expect aborted`),
+    ).toBe(null);
+    expect(
+      steps("packet eth / ip / udp(dport: 1) expect tx stages[2] = last packet eth / ip / udp(dport: 1) expect drop"),
+    ).toBe(null);
+  });
+
+  test("packets in tunnels: made, matched, and told apart in a way", () => {
+    const rules =
+      "if opaque then drop\nif vxlan.vni == 7 and inner.tcp.dport == 80 then drop\nif tcp.dport == 80 then aborted";
+    const inside = "packet eth / ip / udp / vxlan(vni: 7) / eth / ip(saddr: 10.0.0.1) / tcp(dport: 80)\n";
+    expect(
+      failureOf(rules, `${inside}expect drop eth / ip / udp(dport: 4789) / vxlan / eth / ip(saddr: 10.0.0.1) / tcp`),
+    ).toBe(null);
+    const { failure } = run(
+      `${rules}\ntest "t" { packet eth / ip / udp / vxlan(vni: 8) / eth / ip / tcp(dport: 80) expect drop }`,
+    );
+    expect(failure?.sent?.path?.map((s) => s.facts)).toEqual([
+      [],
+      ["vxlan.vni = 8", "inner.tcp.dport = 80"],
+      ["no tcp"],
+    ]);
+  });
+});
+
 test("an echo: addresses swapped, the type changed, every sum right", () => {
   const rules = `program responder {
     if icmp.type == 8 and ip then { swap eth.saddr, eth.daddr  swap ip.saddr, ip.daddr  icmp.type = 0  tx }
