@@ -51,6 +51,8 @@ function findPostorder(program: Program, next: Int32Array, target: Int32Array) {
   for (const [index, { start }] of program.functions.entries()) {
     postorderStart[index] = count;
     const stack = [start];
+    // Seen from the beginning: a jump back to a function's start doesn't come before it.
+    state[start] = 1;
     while (stack.length > 0) {
       const top = stack[stack.length - 1] as number;
       if (state[top] === 2) {

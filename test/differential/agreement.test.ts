@@ -132,6 +132,30 @@ describeWith("the checker and the kernel", [kernelProblem(), clangProblem(), deb
   );
 });
 
+describeWith("programs that the proof has found", [kernelProblem()], () => {
+  const loader = new ImageLoader();
+  afterAll(() => loader.close());
+
+  test.each([
+    ["a jump to the function's own start", "1501ffff00000000 b700000000000000 9500000000000000", "reject"],
+    [
+      "the same behind a read of the stack",
+      "1501ffff00000000 71a0e3ff00000000 b400000000000000 9500000000000000",
+      "reject",
+    ],
+    [
+      "half a pointer added to the packet",
+      "6112000000000000 bc23000000000000 0f32000000000000 b700000000000000 9500000000000000",
+      "accept",
+    ],
+  ])("%s", (name, hex, verdict) => {
+    const code = new Uint8Array(Buffer.from(hex.replaceAll(" ", ""), "hex"));
+    const image = { ...randomProgram("random programs", 1, 0).image, maps: [], functions: [], code };
+    expect(loader.judge(image).verdict, "the kernel").toBe(verdict);
+    expect(judgeByChecker({ ...image, name }).verdict, "the checker").toBe(verdict);
+  });
+});
+
 describeWith("the checker and the kernel's own tests", [kernelProblem(), kernelTestsProblem()], () => {
   const loader = new ImageLoader();
   afterAll(() => loader.close());
