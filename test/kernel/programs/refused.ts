@@ -103,11 +103,37 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     source: "prog_array s[4]\nprogram a { tail s[1] }\nprogram b frags { tail «s»[2] }\n",
     says: /frags/,
   },
-  { name: "encapsulation isn't built yet", source: "«decap»\npass\n", says: /not supported yet/ },
   {
     name: "fields under a CRC aren't written",
     source: "if sctp then { «sctp.dport = 9» }\n",
     says: /covers/,
   },
   { name: "a bracket is missing", source: "if tcp.dport in { 80, 443 «then» drop\n" },
+  { name: "a tunnel to open that may not be there", source: "«decap»\npass\n", says: /inner\.ip may be absent/ },
+  {
+    name: "a packet outside is no proof of one inside",
+    source: "if ip then { «decap» pass }\n",
+    says: /inner\.ip may be absent/,
+  },
+  {
+    name: "a packet to carry that may not be there",
+    source: "if udp or arp then { «encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 }» tx }\n",
+    says: /ip may be absent/,
+  },
+  {
+    name: "a field inside after the tunnel is gone",
+    source: "if inner.tcp then { decap «inner.tcp.dport» = 2 }\n",
+    says: /may be absent/,
+  },
+  {
+    name: "a tunnel to nowhere",
+    source: "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / «udp» {} tx }\n",
+    says: /nothing is declared that `udp` carries/,
+  },
+  {
+    name: "a length of one's own",
+    source: "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2, «tot_len»: 5 } tx }\n",
+    says: /worked out/,
+  },
+  { name: "no such header inside", source: "if «inner.sctpp» then drop\n", says: /sctpp/ },
 ];
