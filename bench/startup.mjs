@@ -74,7 +74,13 @@ try {
     { name: "bundle alone", words: ["node", BUNDLE, ...work], env: {} },
     ...((process.env.NODE_EXTRA_CA_CERTS ?? "") === ""
       ? []
-      : [{ name: "node -e 0 without NODE_EXTRA_CA_CERTS", words: ["node", "-e", "0"], env: { NODE_EXTRA_CA_CERTS: "" } }]),
+      : [
+          {
+            name: "node -e 0 without NODE_EXTRA_CA_CERTS",
+            words: ["node", "-e", "0"],
+            env: { NODE_EXTRA_CA_CERTS: "" },
+          },
+        ]),
   ].map((way) => ({ ...way, samples: [] }));
   for (const way of ways) cpuMilliseconds(way.words, way.env);
   for (let run = 0; run < RUNS; run++) {

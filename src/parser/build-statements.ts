@@ -214,7 +214,7 @@ export class StatementBuilder extends ExpressionBuilder {
     const span = this.span(node);
     const orElse = this.fallback(node);
     if (token(node, "DEV") !== undefined) {
-      const index = this.expr(child(node, "expression"), node);
+      const index = this.postfix(child(node, "postfix"), node);
       return { kind: "redirect", target: { kind: "device", name: index }, orElse, span };
     }
     const key = this.optionalExpr(child(node, "expression"));

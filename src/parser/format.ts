@@ -126,7 +126,7 @@ function headerField(f: ast.HeaderField): string {
   const bits = f.bits.length === 0 ? "" : ` { ${f.bits.map((b) => b.text).join(", ")} }`;
   const covers = f.covers === null ? "" : ` ${f.covers.kind}(${f.covers.parts.map((p) => p.text).join(", ")})`;
   const initial = f.initial === null ? "" : ` = ${atom(f.initial)}`;
-  return `${f.name.text} : ${width}${bits}${covers}${f.optional ? " optional" : ""}${initial}`;
+  return `${f.name.text} : ${width}${bits}${covers}${initial}${f.optional ? " optional" : ""}`;
 }
 
 function programAttribute(a: ast.ProgramAttribute): string {

@@ -146,7 +146,7 @@ export class StatementRules extends ExpressionRules {
       {
         ALT: () => {
           this.CONSUME(t.Dev);
-          this.SUBRULE(this.expression);
+          this.SUBRULE(this.postfix);
         },
       },
       {
@@ -154,7 +154,7 @@ export class StatementRules extends ExpressionRules {
           this.CONSUME(t.NameToken);
           this.OPTION(() => {
             this.CONSUME(t.LeftBracket);
-            this.SUBRULE1(this.expression);
+            this.SUBRULE(this.expression);
             this.CONSUME(t.RightBracket);
           });
         },

@@ -260,11 +260,11 @@ export class RuleParser extends StatementRules {
     this.OR([{ ALT: () => this.CONSUME(t.LiteralToken) }, { ALT: () => this.SUBRULE(this.type) }]);
     this.OPTION(() => this.SUBRULE(this.fieldBits));
     this.OPTION1(() => this.SUBRULE(this.covers));
-    this.OPTION2(() => this.CONSUME(t.Optional));
-    this.OPTION3(() => {
+    this.OPTION2(() => {
       this.CONSUME(t.Equals);
       this.SUBRULE(this.atom);
     });
+    this.OPTION3(() => this.CONSUME(t.Optional));
   });
 
   readonly fieldBits = this.RULE("fieldBits", () => {

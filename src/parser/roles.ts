@@ -77,6 +77,8 @@ export function assignRoles(tokens: readonly IToken[]): IToken[] {
   return result;
 }
 
+/** What a device's index can begin with, besides a name. */
+const DEVICE_STARTS: ReadonlySet<TokenType> = new Set([StringToken, LiteralToken, LeftParen, LeftBrace]);
 const CLOSING_ANGLES = new Set([">", ">>", ">="]);
 
 function roleOf(
@@ -93,6 +95,7 @@ function roleOf(
     if (reserved === Else) return after?.image === "if" ? ElseBeforeIf : next === Arrow ? ElseArm : Else;
     return word === "or" && isVerdict(after, second) ? OrFallback : reserved;
   }
+  if (before?.tokenType === Dev) return IdentifierToken;
   const contextual = contextualWordTypes.get(word);
   if (contextual === undefined || next === Dot || next === LeftBracket || isAssignment(next)) return IdentifierToken;
   if (contextual === Dev) return before?.tokenType === Redirect && namesDevice(after) ? Dev : IdentifierToken;
@@ -100,12 +103,12 @@ function roleOf(
   return contextual;
 }
 
-/** Whether a device's name or number follows `redirect dev`, rather than the next statement: then `dev` is a map. */
+/** Whether a device's name or number follows `redirect dev`: else `dev` is a map. */
 function namesDevice(after: IToken | undefined): boolean {
   if (after === undefined) return false;
-  const { tokenType, image } = after;
-  if (tokenType === WordToken) return !reservedWordTypes.has(image) && !contextualWordTypes.has(image);
-  return tokenType === StringToken || tokenType === LiteralToken || tokenType === LeftParen;
+  const reserved = reservedWordTypes.get(after.image);
+  if (after.tokenType === WordToken) return reserved === undefined || reserved === LiteralToken;
+  return DEVICE_STARTS.has(after.tokenType);
 }
 
 /** Whether a verdict word follows, which makes `or` and `||` a fallback. */
