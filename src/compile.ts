@@ -24,6 +24,7 @@ import { followImports } from "./imports.ts";
 import { checkModule } from "./ir/check-module.ts";
 import { checkFills } from "./ir/check-test.ts";
 import { Context } from "./ir/context.ts";
+import { deepestRules, longestRules } from "./ir/costs.ts";
 import { HeaderGraph } from "./ir/header-graph.ts";
 import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
 import type { HFill, HTest } from "./ir/hir-test.ts";
@@ -256,7 +257,7 @@ function compileProgram(
         program.span,
         "X0603",
         `program \`${program.name}\` needs ${code.bytes} bytes of stack, the kernel gives 512`,
-        { help: "use smaller keys and values, or fewer names bound at a time" },
+        { secondary: deepestRules(fn), help: "use smaller keys and values, or fewer names bound at a time" },
       ),
     );
     return null;
@@ -264,6 +265,7 @@ function compileProgram(
   if (code.kind === "size") {
     ctx.diagnostics.add(
       errorAt(program.span, "X0604", `program \`${program.name}\` is too long: ${code.slots} instructions`, {
+        secondary: longestRules(fn),
         help: "the kernel takes 1,000,000; put values that differ into a set or map",
       }),
     );

@@ -88,6 +88,32 @@ export const kernelFeatures = {
   mayGoto: { since: "6.9", what: "may_goto", source: "commit 011832b97b31" },
 } as const satisfies Record<string, KernelFeature>;
 
+/**
+ * Kernel functions that XDP programs can call, and since when; `kfuncs` is the floor of those that aren't here.
+ *
+ * **Source:** the commits that registered them.
+ */
+const kernelFunctions: Readonly<Record<string, { readonly since: string; readonly source: string }>> = {
+  bpf_dynptr_from_xdp: { since: "6.4", source: "commit 05421aecd4ed" },
+  bpf_dynptr_slice: { since: "6.4", source: "commit 66e3a13e7c2c" },
+  bpf_dynptr_slice_rdwr: { since: "6.4", source: "commit 66e3a13e7c2c" },
+  bpf_dynptr_adjust: { since: "6.5", source: "commit 987d0242d189" },
+  bpf_dynptr_is_null: { since: "6.5", source: "commit 540ccf96ddbc" },
+  bpf_dynptr_is_rdonly: { since: "6.5", source: "commit 540ccf96ddbc" },
+  bpf_dynptr_size: { since: "6.5", source: "commit 26662d7347a0" },
+  bpf_dynptr_clone: { since: "6.5", source: "commit 361f129f3cc1" },
+  bpf_iter_num_new: { since: "6.4", source: "commit 6018e1f407cc" },
+  bpf_iter_num_next: { since: "6.4", source: "commit 6018e1f407cc" },
+  bpf_iter_num_destroy: { since: "6.4", source: "commit 6018e1f407cc" },
+  bpf_rcu_read_lock: { since: "6.2", source: "commit 9bb00b2895cb" },
+  bpf_rcu_read_unlock: { since: "6.2", source: "commit 9bb00b2895cb" },
+  bpf_preempt_disable: { since: "6.10", source: "commit fc7566ad0a82" },
+  bpf_preempt_enable: { since: "6.10", source: "commit fc7566ad0a82" },
+  bpf_xdp_metadata_rx_timestamp: { since: "6.3", source: "commit 3d76a4d3d4e5" },
+  bpf_xdp_metadata_rx_hash: { since: "6.3", source: "commit 3d76a4d3d4e5" },
+  bpf_xdp_metadata_rx_vlan_tag: { since: "6.8", source: "commit e6795330f88b" },
+};
+
 /** A feature's name. */
 export type KernelFeatureName = keyof typeof kernelFeatures;
 
@@ -139,6 +165,8 @@ export interface ProgramNeeds {
   readonly section: string;
   /** Features it uses that raw instructions don't tell. */
   readonly features?: readonly KernelFeatureName[];
+  /** The names of the kernel functions it calls. */
+  readonly kernelFunctions?: readonly string[];
   /** The fields of struct xdp_md it reads; a raw instruction doesn't tell. */
   readonly contextFields?: readonly ContextFieldName[];
 }
@@ -183,6 +211,10 @@ export function minimumKernel(needs: ProgramNeeds): KernelReport {
     const size = row.valueSizes.find(({ bytes }) => bytes === valueBytes);
     if (size !== undefined && compareKernels(size.since, row.since) > 0)
       add(size.since, `values of ${size.bytes} bytes in map ${name}`, row.source);
+  }
+  for (const name of needs.kernelFunctions ?? []) {
+    const known = kernelFunctions[name];
+    if (known !== undefined) add(known.since, `the kernel function ${name}`, known.source);
   }
   for (const name of needs.contextFields ?? []) {
     const field = contextFields[name];

@@ -169,7 +169,7 @@ function needsOf(image: ProgramImage): ProgramNeeds | null {
   // The section's name is any loader's; what the program is attached to says what it needs.
   const frags = image.frags ? "xdp.frags" : "xdp";
   const section = image.attach === "device" ? frags : `${frags}/${image.attach}`;
-  return { insns: decoded.insns, maps, section, features };
+  return { insns: decoded.insns, maps, section, features, kernelFunctions: image.kfuncs };
 }
 
 // --------------------------------------------------------------------------------------------------------------- for people
