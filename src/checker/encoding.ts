@@ -101,7 +101,7 @@ function checkWideLoad(program: Program, slot: number, maps: Set<ImageMap>): voi
   if (map === undefined) return refuse({ kind: "noSuchMap", index }, slot);
   maps.add(map);
   if (maps.size > mostMaps) refuse({ kind: "tooManyMaps", count: maps.size }, slot);
-  if (map.type === arenaMap) unsupported("arenas");
+  if (map.type === arenaMap) unsupported("maps of type arena");
   if (map.type === structOpsMap) refuse({ kind: "noSuchMap", index }, slot);
   if (source === wideSource.mapValue) checkMapValueAddress(map, highImm >>> 0, slot);
 }

@@ -125,7 +125,12 @@ function readFunctions(symbols: readonly ObjectSymbol[], section: ObjectSection,
   for (const [index, symbol] of ours.entries()) {
     const next = ours[index + 1]?.value ?? sectionEnd;
     const end = symbol.size === 0n ? next : symbol.value + symbol.size;
-    if (end > sectionEnd || symbol.value % BigInt(slotBytes) !== 0n || end % BigInt(slotBytes) !== 0n) {
+    if (
+      end > sectionEnd ||
+      symbol.value > sectionEnd ||
+      symbol.value % BigInt(slotBytes) !== 0n ||
+      end % BigInt(slotBytes) !== 0n
+    ) {
       fault("function-range", section.offset);
       return [];
     }

@@ -43,6 +43,23 @@ function useAll(bytes: Uint8Array): "object" | "faults" {
   return "object";
 }
 
+test("a function that begins behind its section's end", () => {
+  const bytes = ours();
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const { object } = readObject(bytes);
+  const table = object?.sections.find((section) => section.name === ".symtab");
+  if (table === undefined) throw new Error("no symbols");
+  const symbols = Array.from({ length: Number(table.size) / 24 }, (_, i) => table.offset + 24 * i);
+  const functions = symbols.filter((at) => (bytes[at + 4]! & 15) === 2);
+  expect(functions.length).toBeGreaterThan(0);
+  // The last of its section, without a size: it reaches to the section's end, which lies before it.
+  for (const at of functions) {
+    view.setBigUint64(at + 8, 1n << 40n, true);
+    view.setBigUint64(at + 16, 0n, true);
+  }
+  expect(readObject(bytes).faults?.map(({ what }) => what)).toContain("function-range");
+});
+
 /** A change of a file: a word at a place (numbers that hurt more often than others), a cut, or a block copied elsewhere. */
 type Change = (bytes: Uint8Array) => Uint8Array;
 const place = fc.integer({ min: 0, max: 0x7fffffff });
