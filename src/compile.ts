@@ -252,14 +252,7 @@ function compileProgram(
     (g) => (g.kind === "code" ? printAsm(g) : ""),
   );
   if (code.kind === "stack") {
-    ctx.diagnostics.add(
-      errorAt(
-        program.span,
-        "X0603",
-        `program \`${program.name}\` needs ${code.bytes} bytes of stack, the kernel gives 512`,
-        { secondary: deepestRules(fn), help: "use smaller keys and values, or fewer names bound at a time" },
-      ),
-    );
+    ctx.diagnostics.add(messages.tooMuchStack(program.span, program.name, code.bytes, 512, deepestRules(fn)));
     return null;
   }
   if (code.kind === "size") {

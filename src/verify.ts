@@ -12,6 +12,7 @@ import { lineAt, tellFault } from "./checker/messages.ts";
 import type { CheckReport, FaultReport } from "./checker/verdict.ts";
 import { linkFaultText } from "./elfwriter/link-fault.ts";
 import { linkOwn } from "./elfwriter/link-own.ts";
+import { tooMuchStack } from "./ir/messages.ts";
 
 /** A program's verdict. */
 export interface ProgramVerdict {
@@ -69,14 +70,7 @@ function diagnosticOf(
         },
       );
     case "stackTooDeep":
-      return errorAt(
-        span,
-        "X0603",
-        `program \`${image.name}\` needs ${fault.bytes} bytes of stack, the kernel gives ${fault.limit}`,
-        {
-          help: "use smaller keys and values, or fewer names bound at a time",
-        },
-      );
+      return tooMuchStack(span, image.name, fault.bytes, fault.limit, []);
     default:
       throw new InternalError(`the kernel would refuse program ${image.name}: ${refusal(image, report.fault)}`);
   }

@@ -303,6 +303,20 @@ export function cantPush(span: Span, header: string, done: "pushed" | "popped", 
   return errorAt(span, "X0511", `\`${header}\` can't be ${done}: ${why}`, { help });
 }
 
+/** `costly`: where most of it comes from, as far as that is known. */
+export function tooMuchStack(
+  span: Span,
+  program: string,
+  bytes: number,
+  limit: number,
+  costly: readonly Label[],
+): Diagnostic {
+  return errorAt(span, "X0603", `program \`${program}\` needs ${bytes} bytes of stack, the kernel gives ${limit}`, {
+    secondary: costly,
+    help: "use smaller keys and values, or fewer names bound at a time",
+  });
+}
+
 export function badFormat(span: Span, message: string, help?: string): Diagnostic {
   return errorAt(span, "X0505", message, help === undefined ? {} : { help });
 }

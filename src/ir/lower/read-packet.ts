@@ -2,13 +2,14 @@
 // in the environment. Every stage ends in one join whose parameters tell which headers are there and where; jump threading
 // turns the tests of those flags back into control flow.
 
-import { InternalError, must } from "../../base/assert.ts";
+import { must } from "../../base/assert.ts";
 import { maxOf } from "../conversion.ts";
-import { type HExpr, type Header, type Instance, NO_SELECTOR } from "../hir.ts";
+import { type Header, type Instance, NO_SELECTOR } from "../hir.ts";
 import type { BlockId, Edge, IrType, ValueId } from "../ir.ts";
 import { lowerCondition } from "./condition.ts";
 import { type Candidate, dispatch } from "./dispatch.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
+import { minOf, partsOf } from "./header-size.ts";
 import type { Lowering, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
 
@@ -385,32 +386,4 @@ function furthestEnd(l: Lowering, { instance: { header }, extensions }: Member):
     .map((m) => furthestEnd(l, m));
   const behind = (header.next?.depth ?? 0) * Math.max(0, ...extensions.map(most));
   return Math.max(0, ...before) + header.instances.length * most(header) + behind;
-}
-
-/** A size as what its fields say and a number that is added to it. */
-function partsOf(bytes: HExpr): { readonly variable: HExpr; readonly fixed: number } {
-  if (bytes.kind !== "binary" || bytes.op !== "+" || bytes.b.kind !== "const") return { variable: bytes, fixed: 0 };
-  // In a narrow type the sum might begin anew at zero: then its bound is less than that of its parts.
-  const exact = maxOf(bytes) === maxOf(bytes.a) + bytes.b.value;
-  return exact ? { variable: bytes.a, fixed: Number(bytes.b.value) } : { variable: bytes, fixed: 0 };
-}
-
-/** A lower bound of a size, as far as its form tells. */
-function minOf(value: HExpr): bigint {
-  switch (value.kind) {
-    case "const":
-      return value.value;
-    case "cast":
-      return minOf(value.value);
-    case "binary": {
-      const exact = maxOf(value.a) <= 0xffffn && maxOf(value.b) <= 0xffffn;
-      if (value.op === "+" && exact) return minOf(value.a) + minOf(value.b);
-      if (value.op === "*" && exact) return minOf(value.a) * minOf(value.b);
-      return 0n;
-    }
-    case "error":
-      throw new InternalError("a size with a fault");
-    default:
-      return 0n;
-  }
 }
