@@ -22,6 +22,7 @@ import { possibleCpus } from "./possible-cpus.ts";
 import { readBinary } from "./read-binary.ts";
 import type { Reporter } from "./report.ts";
 import type { System } from "./system.ts";
+import { withoutDevices } from "./warnings.ts";
 
 /** What is told of one program; `--json` prints it as it stands. */
 interface Told {
@@ -103,7 +104,7 @@ function objectOf(file: string, request: CheckRequest, system: System, reporter:
   // The checker's verdict is what is asked for: it isn't a fault of the compilation here.
   const options = { host, cpu: "v3", kernel: null, optimise: 2, defines: request.defines, verify: false } as const;
   const result = diagnostics.length > 0 ? { diagnostics, output: null } : compile(source, options);
-  for (const diagnostic of result.diagnostics) reporter.diagnostic(diagnostic);
+  for (const diagnostic of withoutDevices(result.diagnostics)) reporter.diagnostic(diagnostic);
   return result.output?.object ?? null;
 }
 

@@ -45,6 +45,8 @@ export interface CompileRequest {
   readonly warnings: readonly WarningChoice[];
   /** Ask the checker whether the kernel would accept the programs. */
   readonly verify: boolean;
+  /** Where a program for the other ends of veths goes; null: nowhere. */
+  readonly companion: string | null;
   readonly verbose: boolean;
   readonly dumps: readonly string[];
 }
@@ -140,6 +142,7 @@ function buildCommand(give: (request: Request) => void): Command {
     .addOption(
       collected("-W <NAME>", "warnings: NAME on, no-NAME off, error=NAME an error, error: all are errors (repeatable)"),
     )
+    .option("--companion <FILE>", "write a program too that passes everything, for the other ends of veths")
     .option("--no-verify", "don't ask whether the kernel's verifier would accept the programs")
     .option("-v, --verbose", "tell times, sizes and the oldest kernel that will do, with reasons")
     .addOption(collected("--dump <PASS>", "show the program after PASS (repeatable); list: the names of the passes"))
@@ -227,6 +230,7 @@ interface RootOptions {
   readonly depsFile?: string;
   readonly depsPhony?: true;
   readonly W?: readonly string[];
+  readonly companion?: string;
   readonly verify: boolean;
   readonly verbose?: true;
   readonly dump?: readonly string[];
@@ -248,6 +252,7 @@ function compileRequest(file: string | null, root: Command): CompileRequest {
   }
   if (file === "") throw new CliFailure("FILE is empty");
   if (options.o === "") throw new CliFailure("the OUT of -o is empty");
+  if (options.companion === "") throw new CliFailure("the FILE of --companion is empty");
   if (options.deps !== true && (options.depsFile !== undefined || options.depsPhony === true)) {
     throw new CliFailure(`${options.depsFile === undefined ? "-MP" : "-MF"} needs -MD`);
   }
@@ -264,6 +269,7 @@ function compileRequest(file: string | null, root: Command): CompileRequest {
     defines: parseDefines(options.D ?? []),
     deps: options.deps === true ? { file: options.depsFile ?? null, phony: options.depsPhony === true } : null,
     warnings: (options.W ?? []).map(parseWarningChoice),
+    companion: options.companion ?? null,
     verify: options.verify,
     verbose: options.verbose === true,
     dumps: options.dump ?? [],

@@ -11,6 +11,7 @@ import { compile } from "../compile.ts";
 import { readObject } from "../elfwriter/read.ts";
 import { libraryFiles, libraryHeaders } from "../library.ts";
 import type { CompileRequest, Emit } from "./command.ts";
+import { companionObject } from "./companion.ts";
 import { CliFailure, EXIT } from "./failure.ts";
 import { openFileHost, STDIN_PATH } from "./host.ts";
 import { makeRule } from "./make-rule.ts";
@@ -19,12 +20,14 @@ import { writeOutputs } from "./output.ts";
 import type { Reporter } from "./report.ts";
 import { pathsOf } from "./report.ts";
 import type { System } from "./system.ts";
-import { applyWarningChoices } from "./warnings.ts";
+import { applyWarningChoices, withoutDevices } from "./warnings.ts";
 
 /** Compiles and returns the exit code. Throws CliFailure for faults of usage and of files. */
 export function runCompile(request: CompileRequest, system: System, reporter: Reporter): number {
   if (request.file === null) return listPasses(system);
   const places = outputPlaces(request, request.file);
+  if (request.companion !== null && samePlace(request.companion, [places.output, places.deps]))
+    throw new CliFailure("--companion names the place of another result; give it one of its own");
   const host = openFileHost(request.file, request.importDirs, system);
   const seenPasses = new Set<string>();
   let ast = "";
@@ -48,7 +51,9 @@ export function runCompile(request: CompileRequest, system: System, reporter: Re
           verify: request.verify,
           observe,
         });
-  const said = applyWarningChoices(diagnostics, request.warnings);
+  // Who asks for the program at the other end knows what it is for.
+  const told = request.companion === null ? diagnostics : withoutDevices(diagnostics);
+  const said = applyWarningChoices(told, request.warnings);
   for (const diagnostic of said) reporter.diagnostic(diagnostic);
   if (said.some((d) => d.severity === "error")) return EXIT.diagnostics;
   if (output === null) throw new InternalError("the compiler gave neither an object nor an error");
@@ -56,6 +61,8 @@ export function runCompile(request: CompileRequest, system: System, reporter: Re
   if (request.verbose) reportPrograms(output, reporter);
   const outputs: OutputFile[] = [];
   if (places.deps !== null) outputs.push(dependencyFile(places.output, places.deps, request, pathsOf(files)));
+  if (request.companion !== null)
+    outputs.push({ path: request.companion, bytes: companionObject(request.kernel), binary: true });
   outputs.push({ path: places.output, ...render(request.emit, output, ast) });
   writeOutputs(outputs, system, request.force);
   return EXIT.fine;
@@ -96,6 +103,14 @@ function outputPlaces(request: CompileRequest, file: string): { output: string; 
 
 function defaultOutput(request: CompileRequest, file: string): string {
   const extension = EXTENSIONS[request.emit];
+function samePlace(place: string, others: readonly (string | null)[]): boolean {
+  return others.some(
+    (other) =>
+      other !== null &&
+      (other === "-" || place === "-" ? other === place : path.resolve(other) === path.resolve(place)),
+  );
+}
+
   if (extension === "" || file === "-") return "-";
   const output = withExtension(file, extension);
   if (output === file) throw new CliFailure(`the result would replace ${file} itself; name another place with -o`);

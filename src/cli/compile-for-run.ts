@@ -7,7 +7,7 @@ import { openFileHost } from "./host.ts";
 import type { Reporter } from "./report.ts";
 import type { System } from "./system.ts";
 import type { WarningChoice } from "./warnings.ts";
-import { applyWarningChoices } from "./warnings.ts";
+import { applyWarningChoices, withoutDevices } from "./warnings.ts";
 
 /** What to compile and how. */
 export interface RunnableRequest {
@@ -39,7 +39,7 @@ export function compileToRun(
   const { source, diagnostics: faults } = host.main;
   const options = { host, cpu: "v3", kernel: null, optimise: 2, defines: request.defines, setUp } as const;
   const result = faults.length > 0 ? { diagnostics: faults, output: null } : compile(source, options);
-  const said = applyWarningChoices(result.diagnostics, request.warnings);
+  const said = applyWarningChoices(withoutDevices(result.diagnostics), request.warnings);
   for (const diagnostic of said) reporter.diagnostic(diagnostic);
   const { output } = result;
   if (output === null || said.some((d) => d.severity === "error")) return null;

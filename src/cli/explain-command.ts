@@ -15,7 +15,7 @@ export function runExplain(request: ExplainRequest, system: System): number {
 }
 
 function find(code: string): Explanation {
-  const entry = explanationOf(code.replace(/^(?:error|warning)\[(.*)\]$/, "$1"));
+  const entry = explanationOf(code.replace(/^(?:error|warning|note)\[(.*)\]$/, "$1"));
   if (entry !== null) return entry;
   const guess = nearest(
     code,
@@ -38,6 +38,7 @@ function entryText(entry: Explanation): string {
   if (entry.severity === "warning") {
     parts.push(`Switch it off with -Wno-${entry.slug}, or make it an error with -Werror=${entry.slug}.`);
   }
+  if (entry.severity === "note") parts.push(`Switch it off with -Wno-${entry.slug}.`);
   return `${parts.join("\n\n")}\n`;
 }
 

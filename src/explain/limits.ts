@@ -122,4 +122,12 @@ export const limitExplanations: readonly Explanation[] = [
       files: { "feed.txt": "192.0.2.0/24\n" },
     },
   ),
+  noteEntry(
+    "X0707",
+    "veth-peer",
+    "a veth may lose what is redirected to it",
+    "A redirect puts the frame into the ring of the veth's other end, and only an end with an XDP program or with GRO takes frames from its ring. Any other loses them: no counter that is usually looked at says so, and `tcpdump` sees nothing. So give the other end of each veth a program that passes (`xdpc --companion pass.o FILE` writes one) or GRO (`ethtool -K DEVICE gro on`). Devices that aren't veths don't need it, and nor does the generic path (`xdpgeneric`). The note is given once for a file, at the first rule that sends packets out of a device.",
+    'redirect dev "eth1" or drop\n',
+    { text: 'redirect dev "eth1" or drop\n', options: ["-Wno-veth-peer"] },
+  ),
 ];

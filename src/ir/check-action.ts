@@ -25,6 +25,7 @@ export function checkRedirect(ctx: Context, scope: Scope, statement: ast.Redirec
   if (!mayRedirect(ctx, span)) return [];
   if (target.kind === "device") {
     const ifindex = checkDevice(ctx, scope, target.name);
+    noteDevice(ctx, span);
     return ifindex === null ? [] : [{ kind: "redirectDevice", ifindex, orElse, span }];
   }
   const map = mapNamed(
@@ -35,6 +36,7 @@ export function checkRedirect(ctx: Context, scope: Scope, statement: ast.Redirec
     "declare it with `xskmap`, `devmap`, `devmap_hash` or `cpumap`",
   );
   if (map === null) return [];
+  if (map.mapKind === "devmap" || map.mapKind === "devmap_hash") noteDevice(ctx, span);
   if (target.key === null) {
     if (map.mapKind === "xskmap") return [{ kind: "redirect", map, key: null, orElse, span }];
     ctx.diagnostics.add(
@@ -54,6 +56,12 @@ export function mayRedirect(ctx: Context, span: Span): boolean {
   const help = "it can `pass` and `drop`; everything else drops the packet";
   ctx.diagnostics.add(messages.badVerdict(span, "a devmap program can't redirect", help));
   return false;
+}
+
+/** Remembers where a program first sends packets out of another device, in a rule of the user's. */
+export function noteDevice(ctx: Context, span: Span): void {
+  // A function that nothing calls, and the library's, whose callers are told of themselves, send nothing.
+  if (ctx.attach !== null && !span.file.path.startsWith("<std>/")) ctx.toDevice ??= span;
 }
 
 /** The index of a device: a number, or for a name a config value that a loader fills. */
@@ -119,6 +127,7 @@ export function checkFlood(ctx: Context, statement: ast.Stmt & { kind: "flood" }
     );
     return [];
   }
+  noteDevice(ctx, span);
   return [{ kind: "flood", map, span }];
 }
 

@@ -98,6 +98,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
     sources.main.items.filter((i) => i.kind === "testDecl"),
     programs,
   );
+  if (ctx.toDevice !== null) ctx.diagnostics.add(messages.vethPeer(ctx.toDevice));
   if (ctx.sampledBytes > 0) maps.push(sampleMap(ctx.sampledBytes, sources.main.span));
   globals.push(...ctx.devices.values());
   return { license, programs, maps, globals, headers: allHeaders(ctx), tests };

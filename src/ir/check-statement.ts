@@ -4,7 +4,7 @@
 import { must } from "../base/assert.ts";
 import type { Diagnostic } from "../base/diagnostic.ts";
 import type * as ast from "../parser/ast.ts";
-import { checkFlood, checkLog, checkRedirect, mayRedirect } from "./check-action.ts";
+import { checkFlood, checkLog, checkRedirect, mayRedirect, noteDevice } from "./check-action.ts";
 import { checkAssign, checkSwap } from "./check-assign.ts";
 import { bindCall } from "./check-call.ts";
 import { checkCondition } from "./check-condition.ts";
@@ -17,7 +17,7 @@ import { checkPatterns } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import type { HStmt, Local } from "./hir.ts";
 import * as messages from "./messages.ts";
-import { Scope } from "./scope.ts";
+import { type Binding, Scope } from "./scope.ts";
 import { U32 } from "./types.ts";
 import { TEST_WORK, workOf } from "./work.ts";
 
@@ -137,6 +137,7 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
     case "push":
       return checkPush(ctx, scope, statement);
     case "pop":
+      noteDevice(ctx, span);
       return checkPop(ctx, statement);
     case "trim":
       return checkTrim(ctx, scope, statement);

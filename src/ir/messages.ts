@@ -2,7 +2,7 @@
 // X05xx state and actions, X09xx language that isn't supported yet. Each builder gives a diagnostic; deciding when to give it is
 // the phases' business.
 
-import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, warningAt } from "../base/diagnostic.ts";
+import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, noteAt, warningAt } from "../base/diagnostic.ts";
 import { type Span, textOf } from "../base/source.ts";
 import { type Type, typeName } from "./types.ts";
 
@@ -175,6 +175,15 @@ export function letsFragmentsBy(span: Span, header: string): Diagnostic {
   return warningAt(span, "X0705", `packets whose ${header} header can't be read get past this rule`, {
     label: "false for later fragments and cut packets",
     help: "close the filter with `if opaque then drop` before it",
+  });
+}
+
+/** `span`: the first of the rules that send packets out of devices. */
+export function vethPeer(span: Span): Diagnostic {
+  return noteAt(span, "X0707", "a veth loses what is redirected to it unless its other end has an XDP program or GRO", {
+    label: "may lead to a veth",
+    notes: ["without a word, and only in the driver's path: with `xdpgeneric` packets arrive either way"],
+    help: "at the other end: `ethtool -K DEVICE gro on`, or attach the program that `--companion FILE` writes",
   });
 }
 
