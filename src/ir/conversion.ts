@@ -43,6 +43,9 @@ export function maxOf(value: HExpr): bigint {
           return a + b <= whole ? a + b : whole;
         case "*":
           return a * b <= whole ? a * b : whole;
+        case "|":
+        case "^":
+          return allOnes(a > b ? a : b);
         default:
           return whole;
       }
@@ -50,6 +53,11 @@ export function maxOf(value: HExpr): bigint {
     default:
       return whole;
   }
+}
+
+/** The least number of ones alone that isn't below `value`. */
+function allOnes(value: bigint): bigint {
+  return (1n << BigInt(value.toString(2).length)) - 1n;
 }
 
 function min(a: bigint, b: bigint): bigint {
