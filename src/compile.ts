@@ -2,10 +2,11 @@
 // passes → BPF instructions → object. No file access: texts come through `options.host`, results go back as values, so
 // it runs in a browser too.
 
+import { frontHalf, type Step } from "./analyse.ts";
 import { InternalError } from "./base/assert.ts";
 import type { Diagnostic } from "./base/diagnostic.ts";
 import { errorAt } from "./base/diagnostic.ts";
-import { SourceFile, type Span } from "./base/source.ts";
+import type { SourceFile, Span } from "./base/source.ts";
 import { printAsm } from "./bpf/asm.ts";
 import { xdpMd } from "./bpf/context.ts";
 import { slotsOf } from "./bpf/insn.ts";
@@ -20,12 +21,8 @@ import {
 import type { BpfMap, BpfObject, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
-import { followImports } from "./imports.ts";
-import { checkModule } from "./ir/check-module.ts";
-import { checkFills } from "./ir/check-test.ts";
-import { Context } from "./ir/context.ts";
+import type { Context } from "./ir/context.ts";
 import { deepestRules, longestRules } from "./ir/costs.ts";
-import { HeaderGraph } from "./ir/header-graph.ts";
 import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
 import type { HFill, HTest } from "./ir/hir-test.ts";
 import type { IrFunction } from "./ir/ir.ts";
@@ -36,12 +33,9 @@ import { lowerProgram } from "./ir/lower/lower.ts";
 import { planParsing } from "./ir/lower/parse-plan.ts";
 import * as messages from "./ir/messages.ts";
 import { optimise } from "./ir/passes/pipeline.ts";
-import { checkPresence } from "./ir/presence.ts";
 import { printIr } from "./ir/print.ts";
 import { type ProbedBlock, probe } from "./ir/probes.ts";
 import { validate } from "./ir/validate.ts";
-import type * as ast from "./parser/ast.ts";
-import { parse } from "./parser/parse.ts";
 import { verifyObject } from "./verify.ts";
 
 /** How the compiler gets the texts a file names: the command line reads files, a test or a browser has a table. */
@@ -138,19 +132,7 @@ export interface ProgramReport {
 /** Compiles a rule file. User faults come back as diagnostics; an InternalError is a bug of ours. */
 export function compile(source: SourceFile, options: CompileOptions): CompileResult {
   const step = stepper(options);
-  const parsed = step(
-    "parse",
-    null,
-    () => parse(source),
-    (r) => astText(r.file),
-  );
-  const followed = step("imports", null, () => followImports(parsed.file, options.host, parseOnce));
-  const ctx = new Context(parseDefines(options.defines, parsed.diagnostics));
-  for (const d of [...parsed.diagnostics, ...followed.diagnostics]) ctx.diagnostics.add(d);
-  const module = step("types", null, () => checkModule(ctx, followed.sources));
-  const setUp = checkSetUp(ctx, options.setUp ?? []);
-  const graph = new HeaderGraph(module.headers);
-  for (const program of module.programs) step("presence", program.name, () => checkPresence(ctx, program, graph));
+  const { ctx, followed, module, setUp } = frontHalf(source, options, step);
   const failed = { diagnostics: ctx.diagnostics.all, output: null, files: followed.files };
   if (ctx.diagnostics.hasErrors) return failed;
 
@@ -203,8 +185,6 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
     files: followed.files,
   };
 }
-
-type Step = <T>(pass: string, program: string | null, run: () => T, dump?: (result: T) => string) => T;
 
 /** Runs a pass and tells the observer, if there is one. */
 function stepper(options: CompileOptions): Step {
@@ -319,46 +299,4 @@ function mapOf(map: MapSymbol): BpfMap {
 
 function asmText(program: BpfProgram): string {
   return `${program.name}:  # section ${program.section}\n${printAsm(program)}`;
-}
-
-const parsedFiles = new WeakMap<SourceFile, ReturnType<typeof parse>>();
-
-/** Parses a file, or gives what an earlier compilation in this process made of the same one (the library's). */
-function parseOnce(source: SourceFile): ReturnType<typeof parse> {
-  const known = parsedFiles.get(source);
-  if (known !== undefined) return known;
-  const parsed = parse(source);
-  parsedFiles.set(source, parsed);
-  return parsed;
-}
-
-/** The expressions of `-D NAME=VALUE`; faults in them go to `diagnostics`. */
-function parseDefines(defines: ReadonlyMap<string, string>, diagnostics: Diagnostic[]): ReadonlyMap<string, ast.Expr> {
-  const result = new Map<string, ast.Expr>();
-  for (const [name, value] of defines) {
-    const { file, diagnostics: faults } = parse(new SourceFile(`<-D ${name}>`, `const ${name} = ${value}`));
-    diagnostics.push(...faults);
-    const decl = file.items[0];
-    if (decl?.kind === "constDecl") result.set(name, decl.value);
-  }
-  return result;
-}
-
-/** The statements of the option `setUp`; faults in them are the user's. */
-function checkSetUp(ctx: Context, written: readonly string[]): readonly HFill[] {
-  return written.flatMap((text) => {
-    const { file, diagnostics: faults } = parse(new SourceFile("<--map>", `test "" {\n${text}\n}`));
-    for (const fault of faults) ctx.diagnostics.add(fault);
-    const [decl] = file.items;
-    return faults.length > 0 || decl?.kind !== "testDecl" ? [] : checkFills(ctx, decl.steps);
-  });
-}
-
-function astText(file: ast.File): string {
-  const plain = (key: string, value: unknown): unknown => {
-    if (key === "source" || key === "words") return undefined;
-    if (key === "span") return `${(value as { start: number }).start}-${(value as { end: number }).end}`;
-    return typeof value === "bigint" ? `${value}` : value;
-  };
-  return `${JSON.stringify(file, plain, 2)}\n`;
 }

@@ -3,7 +3,7 @@
 
 import { must } from "./base/assert.ts";
 import type { Diagnostic, Label } from "./base/diagnostic.ts";
-import type { SourceFile } from "./base/source.ts";
+import type { SourceFile, Span } from "./base/source.ts";
 import type { CompileHost } from "./compile.ts";
 import type { Sources } from "./ir/check-module.ts";
 import * as messages from "./ir/messages.ts";
@@ -39,6 +39,8 @@ export interface Followed {
   readonly sources: Sources;
   /** Every file read, the main one first. */
   readonly files: readonly SourceFile[];
+  /** What names another file, by its place: imports and the files of sets. */
+  readonly links: readonly { readonly span: Span; readonly source: SourceFile }[];
   readonly diagnostics: readonly Diagnostic[];
 }
 
@@ -52,6 +54,7 @@ export function followImports(
   const imported: ast.File[] = [];
   const library: ast.File[] = [];
   const files: SourceFile[] = [main.source];
+  const links: { span: Span; source: SourceFile }[] = [];
   const done = new Set<SourceFile>([main.source]);
   const setFiles = new Map<ast.ConstSetDecl, SetFile>();
   const readSets = new Map<SourceFile, ReadSet>();
@@ -78,6 +81,7 @@ export function followImports(
       diagnostics.push(cantReadSet(path.span, path.value, found.error));
       return;
     }
+    links.push({ span: path.span, source: found.source });
     const known = readSets.get(found.source) ?? readSetFile(found.source);
     if (!readSets.has(found.source)) diagnostics.push(...known.diagnostics);
     readSets.set(found.source, known);
@@ -98,7 +102,10 @@ export function followImports(
           .join("/");
         const source = target.words[0]?.text === "std" ? host.library(`${name}.xdp`) : null;
         if (source === null) diagnostics.push(messages.unknownLibrary(target.span, name));
-        else take(source, library, [...way, item]);
+        else {
+          links.push({ span: target.span, source });
+          take(source, library, [...way, item]);
+        }
         continue;
       }
       const found = host.read(target.path.value, file.source);
@@ -106,6 +113,7 @@ export function followImports(
         diagnostics.push(messages.badImport(target.path.span, target.path.value, found.error));
         continue;
       }
+      links.push({ span: target.path.span, source: found.source });
       const circle =
         found.source === main.source
           ? 0
@@ -138,6 +146,7 @@ export function followImports(
   return {
     sources: { main, imported, library, setFiles },
     files: [main.source, ...files.filter((f) => f !== main.source)],
+    links,
     diagnostics,
   };
 }

@@ -12,10 +12,15 @@ import * as messages from "./messages.ts";
 import { type Binding, Scope } from "./scope.ts";
 import { FIB_RESULT, IPV4, U8, U16, U32 } from "./types.ts";
 
+function isBuiltin(name: string): name is "random" | "hash" | "fib_lookup" {
+  return name === "random" || name === "hash" || name === "fib_lookup";
+}
+
 /** Types a call that is used as a value. */
 export function checkCall(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "call" }): HExpr {
   const { callee, span } = expr;
   const decl = ctx.names.get(callee.text);
+  if (decl === undefined && isBuiltin(callee.text)) ctx.facts?.use(callee.span, { kind: "builtin", name: callee.text });
   if (decl === undefined && callee.text === "random") {
     if (expr.args.length > 0) return fault(ctx, messages.wrongCount(span, "`random`", "nothing", expr.args.length));
     return { kind: "random", type: U32, span };
@@ -97,17 +102,19 @@ export function bindCall(
     return null;
   }
   if (!ctx.unfold(span)) return null;
+  ctx.facts?.call(decl);
   const bindings = new Map<string, Binding>();
   const lets: { local: Local; value: HExpr }[] = [];
   for (const [i, param] of decl.params.entries()) {
     const type = typeOf(ctx, param.type);
     const value = checkValueAs(ctx, scope, must(expr.args[i], "an argument"), type);
-    if (decl.body.kind === "expr") bindings.set(param.name.text, { kind: "argument", value });
-    else {
-      const local = { name: param.name.text, type };
-      lets.push({ local, value });
-      bindings.set(param.name.text, { kind: "local", local });
-    }
+    const declared = param.name;
+    const local = { name: declared.text, type };
+    const binding: Binding =
+      decl.body.kind === "expr" ? { kind: "argument", value, declared } : { kind: "local", local, declared };
+    if (binding.kind === "local") lets.push({ local, value });
+    bindings.set(declared.text, binding);
+    ctx.facts?.bind(binding);
   }
   return { fn: decl, scope: Scope.ofFunction(decl, bindings, scope), lets };
 }

@@ -10,7 +10,7 @@ import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, unify } from "./conversion.ts";
 import { mapNamed, mapOf } from "./declare.ts";
-import { findHeader, selectorValues } from "./header-lookup.ts";
+import { findHeader, headerAt, selectorValues } from "./header-lookup.ts";
 import type { CompareOp, HCond, HExpr, MapSymbol } from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
@@ -72,8 +72,10 @@ export function checkCondition(ctx: Context, scope: Scope, expr: ast.Expr): HCon
       return { ...checkCondition(ctx, call.scope, call.fn.body.value), span };
     }
     case "name":
-      if (expr.name.text === "opaque" && scope.find("opaque") === null && !ctx.names.has("opaque"))
+      if (expr.name.text === "opaque" && scope.find("opaque") === null && !ctx.names.has("opaque")) {
+        ctx.facts?.use(span, { kind: "builtin", name: "opaque" });
         return { kind: "opaque", span };
+      }
       break;
     default:
       break;
@@ -146,7 +148,7 @@ function boolAsInt(value: HExpr, other: HExpr): HExpr {
 function compareWithHeader(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "binary" }): HCond | null {
   if ((expr.op !== "==" && expr.op !== "!=") || expr.right.kind !== "name" || scope.find(expr.right.name.text) !== null)
     return null;
-  const header = findHeader(ctx, expr.right.name.text);
+  const header = headerAt(ctx, expr.right.name);
   if (header === null) return null;
   const value = checkValue(ctx, scope, expr.left);
   if (value.kind === "error") return { kind: "constant", value: false, span: expr.span };
@@ -162,7 +164,10 @@ function checkMembership(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "b
   const never: HCond = { kind: "constant", value: false, span };
   const bound = right.kind === "name" ? scope.find(right.name.text) : null;
   const value = typed(ctx, checkValue(ctx, scope, expr.left));
-  if (bound?.kind === "map") return hasKey(ctx, value, bound.map, span) ?? never;
+  if (bound?.kind === "map") {
+    ctx.facts?.use(right.span, { kind: "binding", binding: bound });
+    return hasKey(ctx, value, bound.map, span) ?? never;
+  }
   if (right.kind === "name" && bound === null) {
     const decl = ctx.find(right.name.text, right.span);
     if (decl === null) return never;

@@ -9,7 +9,7 @@ import { mapNamed } from "./declare.ts";
 import type { Entry, HStmt, Local, MapSymbol } from "./hir.ts";
 import { mayRead, mayWrite } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
-import type { Scope } from "./scope.ts";
+import type { Binding, Scope } from "./scope.ts";
 import { typeName } from "./types.ts";
 
 /** Types `count hits` and `count by_port[key]`. */
@@ -89,7 +89,9 @@ export function checkIfLet(ctx: Context, scope: Scope, condition: ast.IfLet): Bo
   const key = checkValueAs(ctx, scope, target.index, map.key);
   const entry: Entry = { name: name.text, map };
   const inner: MapSymbol | null = map.inner === undefined ? null : { ...map.inner, via: entry };
-  const binding = inner === null ? ({ kind: "entry", entry } as const) : ({ kind: "map", map: inner } as const);
+  const binding: Binding =
+    inner === null ? { kind: "entry", entry, declared: name } : { kind: "map", map: inner, declared: name };
+  ctx.facts?.bind(binding);
   if (key.kind === "error") return null;
   return { asks: { kind: "ifLet", entry, key }, scope: scope.with(name.text, binding) };
 }
@@ -98,6 +100,7 @@ export function checkIfLet(ctx: Context, scope: Scope, condition: ast.IfLet): Bo
 function checkTake(ctx: Context, scope: Scope, name: ast.Name, call: ast.Expr & { kind: "call" }): Bound | null {
   const [only] = call.args;
   const { text } = call.callee;
+  ctx.facts?.use(call.callee.span, { kind: "builtin", name: text === "pop" ? "pop" : "peek" });
   if (only?.kind !== "name" || call.args.length !== 1 || call.fields.length > 0) {
     const help = `name a queue or stack: \`if let next = ${text}(waiting) then …\``;
     ctx.diagnostics.add(messages.notAValue(call.span, "this", help));
@@ -113,7 +116,9 @@ function checkTake(ctx: Context, scope: Scope, name: ast.Name, call: ast.Expr & 
   if (!mayRead(ctx, map, only.span) || (text === "pop" && !mayWrite(ctx, map, only.span))) return null;
   const local: Local = { name: name.text, type: map.value };
   const asks = { kind: "ifTake", map, local, remove: text === "pop" } as const;
-  return { asks, scope: scope.with(name.text, { kind: "local", local }) };
+  const binding: Binding = { kind: "local", local, declared: name };
+  ctx.facts?.bind(binding);
+  return { asks, scope: scope.with(name.text, binding) };
 }
 
 /** True for maps all of whose entries are always there. */

@@ -148,6 +148,7 @@ function checkLength(ctx: Context, name: ast.Name, isMap: boolean): void {
 
 /** Constants are typed where they are used; here one that nobody uses is looked at too. */
 function checkConst(ctx: Context, decl: ast.ConstDecl): void {
+  if (decl.value.kind === "name") ctx.facts?.useDeclaration(decl.value.span, ctx.names.get(decl.value.name.text));
   if (
     decl.value.kind === "setLiteral" ||
     decl.value.kind === "range" ||
@@ -168,7 +169,9 @@ function checkConstantSet(ctx: Context, decl: ast.ConstSetDecl): void {
 function checkUncalled(ctx: Context, decl: ast.FnDecl): void {
   const bindings = decl.params.map((param): [string, Binding] => {
     const local = { name: param.name.text, type: typeOf(ctx, param.type) };
-    return [local.name, { kind: "local", local }];
+    const binding: Binding = { kind: "local", local, declared: param.name };
+    ctx.facts?.bind(binding);
+    return [local.name, binding];
   });
   const scope = Scope.ofFunction(decl, new Map(bindings), Scope.global);
   ctx.attach = null;

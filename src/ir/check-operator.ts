@@ -87,6 +87,7 @@ export function checkStruct(ctx: Context, scope: Scope, expr: ast.Expr & { kind:
   const given = new Map<string, HExpr>();
   for (const init of expr.fields) {
     const field = type.fields.find((f) => f.name === init.name.text);
+    ctx.facts?.useStructField(init.name.span, type, init.name.text, decl);
     if (field === undefined) {
       const known = type.fields.map((f) => f.name);
       ctx.diagnostics.add(

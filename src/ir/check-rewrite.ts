@@ -5,7 +5,7 @@ import type * as ast from "../parser/ast.ts";
 import { checkValue, checkValueAs, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { convert, maxOf } from "./conversion.ts";
-import { findHeader } from "./header-lookup.ts";
+import { headerAt } from "./header-lookup.ts";
 import type { Field, Header, HeaderEdge, HStmt, Instance } from "./hir.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
@@ -54,7 +54,7 @@ function behindStart(
   name: ast.Name,
   done: "pushed" | "popped",
 ): { readonly instance: Instance; readonly parent: Instance; readonly edge: HeaderEdge } | null {
-  const header = findHeader(ctx, name.text);
+  const header = headerAt(ctx, name);
   const refuse = (why: string): null => {
     ctx.diagnostics.add(messages.cantPush(name.span, name.text, done, why));
     return null;

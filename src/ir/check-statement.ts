@@ -37,15 +37,25 @@ export function checkStatements(ctx: Context, scope: Scope, statements: readonly
     if (statement.kind === "let") {
       const value = typed(ctx, checkValue(ctx, inner, statement.value));
       const local: Local = { name: statement.name.text, type: value.type };
-      inner = inner.with(local.name, { kind: "local", local });
+      const binding: Binding = { kind: "local", local, declared: statement.name };
+      const before = inner;
+      inner = inner.with(local.name, binding);
+      ctx.facts?.bind(binding);
+      ctx.facts?.scopes(statement, before, inner);
       if (value.kind !== "error") result.push({ kind: "let", local, value, span: statement.span });
-    } else for (const made of checkStatement(ctx, inner, statement)) result.push(made);
+    } else {
+      ctx.facts?.scopes(statement, inner, inner);
+      for (const made of checkStatement(ctx, inner, statement)) result.push(made);
+    }
   }
   return result;
 }
 
 function checkBlock(ctx: Context, scope: Scope, block: ast.BlockBody | null): HStmt[] {
-  return block === null ? [] : checkStatements(ctx, scope, block.statements);
+  if (block === null) return [];
+  const made = checkStatements(ctx, scope, block.statements);
+  ctx.facts?.block(block, scope, made);
+  return made;
 }
 
 function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readonly HStmt[] {
@@ -69,7 +79,9 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       if (from.value > to.value) return fault(messages.badRange(span, from.value, to.value));
       if (to.value >= 1n << 32n) return fault(messages.doesNotFit(statement.to.span, to.value, U32, (1n << 32n) - 1n));
       const local: Local = { name: statement.name.text, type: U32 };
-      const body = checkBlock(ctx, scope.with(local.name, { kind: "local", local }), statement.body);
+      const binding: Binding = { kind: "local", local, declared: statement.name };
+      ctx.facts?.bind(binding);
+      const body = checkBlock(ctx, scope.with(local.name, binding), statement.body);
       const loop = { kind: "for", local, from: from.value, to: to.value, body, span } as const;
       if (workOf([loop]) > MOST_LOOP_WORK) return fault(messages.tooMuchLooping(span, to.value - from.value + 1n));
       return [loop];

@@ -8,7 +8,7 @@ import { checkConstant, checkValueAs } from "./check-value.ts";
 import { checkSet } from "./constant-set.ts";
 import type { Context } from "./context.ts";
 import { announcing, placesOf } from "./header-link.ts";
-import { fieldOf, findHeader, instanceAt, selectorValues } from "./header-lookup.ts";
+import { fieldOf, findHeader, headerAt, instanceAt, selectorValues } from "./header-lookup.ts";
 import type { Field, Header } from "./hir.ts";
 import type { HFieldValue, HLayer } from "./hir-test.ts";
 import * as messages from "./messages.ts";
@@ -138,7 +138,7 @@ function headerLayer(
   pattern: boolean,
   expr: ast.Expr,
 ): HLayer | null {
-  const header = findHeader(ctx, name.text);
+  const header = headerAt(ctx, name);
   if (header === null) {
     const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
     ctx.diagnostics.add(
@@ -190,7 +190,7 @@ function fieldValue(ctx: Context, header: Header, init: ast.FieldInit, pattern: 
   if (field === null) return null;
   const { value, span } = init;
   if (value.kind === "name") {
-    const follower = findHeader(ctx, value.name.text);
+    const follower = headerAt(ctx, value.name);
     const instance = instanceAt(header, 0);
     if (follower !== null && instance !== null) {
       const selector = { kind: "field", instance, field, type: field.type, span: value.span } as const;

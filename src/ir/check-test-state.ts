@@ -46,10 +46,11 @@ export function checkFill(ctx: Context, step: { target: ast.Expr; value: ast.Exp
   }
   const device = ctx.devices.get(target.name.text);
   if (device !== undefined) {
+    ctx.facts?.use(target.span, { kind: "device", symbol: device });
     const bytes = bytesOf(ctx, checkValueAs(ctx, GLOBAL, value, device.type), value.span);
     return bytes === null ? null : { kind: "global", symbol: device, value: bytes, span };
   }
-  if (target.name.text in SETTABLE && !ctx.names.has(target.name.text)) {
+  if (Object.hasOwn(SETTABLE, target.name.text) && !ctx.names.has(target.name.text)) {
     const written = `meta.${target.name.text}`;
     ctx.diagnostics.add(messages.unknownName(target.name.text, target.span, written));
     return null;
@@ -67,7 +68,8 @@ export function checkFill(ctx: Context, step: { target: ast.Expr; value: ast.Exp
 }
 
 function metaFill(ctx: Context, member: ast.Name, value: ast.Expr, span: Span): HFill | null {
-  const type = (SETTABLE as Partial<Record<string, Type>>)[member.text];
+  const type = Object.hasOwn(SETTABLE, member.text) ? SETTABLE[member.text as keyof typeof SETTABLE] : undefined;
+  if (type !== undefined) ctx.facts?.use(member.span, { kind: "meta", name: member.text as MetaName, type });
   if (type === undefined) {
     const known = Object.keys(SETTABLE);
     ctx.diagnostics.add(
@@ -303,6 +305,7 @@ function sideOf(ctx: Context, expr: ast.Expr): Side | null {
   if (expr.kind === "name") {
     const decl = ctx.names.get(expr.name.text);
     if (decl?.kind === "configDecl" || decl?.kind === "varDecl") {
+      ctx.facts?.useDeclaration(expr.span, decl);
       const symbol = globalOf(ctx, decl);
       return symbol.type.kind === "error" ? null : { kind: "global", symbol, type: symbol.type, span: expr.span };
     }
@@ -334,6 +337,7 @@ function entryOf(ctx: Context, expr: ast.Expr): EntryPart | "fault" | null {
       return "fault";
     }
     const { fields } = owner.type;
+    ctx.facts?.useStructField(expr.member.span, owner.type, expr.member.text, ctx.names.get(owner.type.name));
     const index = fields.findIndex((f) => f.name === expr.member.text);
     const field = fields[index];
     if (field === undefined) {
@@ -353,6 +357,7 @@ function entryOf(ctx: Context, expr: ast.Expr): EntryPart | "fault" | null {
   const map = decl === undefined ? null : mapOf(ctx, decl);
   if (map === null) return ctx.diagnostics.all.length > before ? "fault" : null;
   if (map.value === null || map.role === "set") return null;
+  ctx.facts?.useDeclaration(name.span, decl);
   if (expr.kind === "name") {
     if (map.key !== null || map.role !== "counter") {
       ctx.diagnostics.add(badExpectation(expr.span, `which entry of \`${map.name}\`?`, `write \`${map.name}[key]\``));

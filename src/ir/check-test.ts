@@ -43,6 +43,7 @@ function programOf(ctx: Context, test: ast.TestDecl, programs: readonly HProgram
   }
   const { text, span } = test.program;
   const found = programs.find((p) => p.name === text);
+  if (found !== undefined) ctx.facts?.useDeclaration(span, ctx.names.get(text));
   if (found === undefined) ctx.diagnostics.add(messages.unknownName(text, span, nearest(text, names)));
   return found ?? null;
 }

@@ -7,7 +7,7 @@ import { checkValue } from "./check-value.ts";
 import { checksumField } from "./checksums.ts";
 import type { Context } from "./context.ts";
 import { convert, foldBinary, maxOf } from "./conversion.ts";
-import { fieldOf, findHeader } from "./header-lookup.ts";
+import { fieldOf, headerAt } from "./header-lookup.ts";
 import type { Field, HExpr, Header, HeaderEdge, HStmt, Instance } from "./hir.ts";
 import type { Encap } from "./hir-tunnel.ts";
 import { innerOf } from "./inner.ts";
@@ -164,7 +164,7 @@ interface NewHeader {
 function newHeader(ctx: Context, scope: Scope, written: ast.NewHeader): NewHeader | null {
   const { span } = written.name;
   const { text } = written.name;
-  const header = findHeader(ctx, text);
+  const header = headerAt(ctx, written.name);
   const refuse = (at: Span, message: string, help?: string): null => {
     ctx.diagnostics.add(cantEncap(at, message, help === undefined ? {} : { help }));
     return null;

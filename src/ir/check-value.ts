@@ -13,7 +13,7 @@ import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, fits } from "./conversion.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
-import { fieldOf, findHeader, instanceAt } from "./header-lookup.ts";
+import { fieldOf, findHeader, headerAt, instanceAt } from "./header-lookup.ts";
 import type { HExpr, Header, Instance, MetaName, Place } from "./hir.ts";
 import { innerOf } from "./inner.ts";
 import { layoutOf } from "./layout.ts";
@@ -37,6 +37,12 @@ export function errorValue(span: Span): HExpr {
 
 /** Types an expression that is used as a value. */
 export function checkValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
+  const value = typeValue(ctx, scope, expr);
+  ctx.facts?.value(expr, value);
+  return value;
+}
+
+function typeValue(ctx: Context, scope: Scope, expr: ast.Expr): HExpr {
   const { span } = expr;
   const bound = expr.kind === "name" && scope.find(expr.name.text) !== null;
   if (!bound && isConditional(ctx, expr)) {
@@ -125,6 +131,7 @@ function checkName(ctx: Context, scope: Scope, name: ast.Name): HExpr {
   const { span } = name;
   const own = scope.self?.fields.get(name.text);
   if (own !== undefined) {
+    ctx.facts?.use(span, { kind: "field", field: own });
     const field: HExpr = { kind: "field", instance: own.header.self, field: own, type: own.type, span };
     // Sizes are computed wider than the fields they come from: `hdrlen * 8` of a u8 must not wrap.
     return own.type.kind === "int" && own.type.bits < 32 ? { kind: "cast", value: field, type: U32, span } : field;
@@ -194,6 +201,7 @@ function constantOf(ctx: Context, decl: ast.ConstDecl, use: Span): HExpr {
 
 function valueOfBinding(ctx: Context, binding: Binding, name: ast.Name): HExpr {
   const { span } = name;
+  ctx.facts?.use(span, { kind: "binding", binding });
   switch (binding.kind) {
     case "local":
       if (binding.local.type.kind === "error") return errorValue(span);
@@ -246,10 +254,11 @@ function isInner(ctx: Context, scope: Scope, expr: ast.Expr): boolean {
 
 /** The header an expression names (`tcp`, `inner.tcp`), or null when it names something else; a diagnostic where no tunnel leads to it. */
 function headerNamed(ctx: Context, scope: Scope, expr: ast.Expr): Header | null {
-  if (expr.kind === "name") return scope.find(expr.name.text) === null ? findHeader(ctx, expr.name.text) : null;
+  if (expr.kind === "name") return scope.find(expr.name.text) === null ? headerAt(ctx, expr.name) : null;
   if (expr.kind !== "member" || !isInner(ctx, scope, expr.object)) return null;
+  ctx.facts?.use(expr.object.span, { kind: "builtin", name: "inner" });
   const { text, span } = expr.member;
-  const outer = findHeader(ctx, text);
+  const outer = headerAt(ctx, expr.member);
   if (outer === null) {
     const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
     ctx.diagnostics.add(messages.unknownName(text, span, nearest(text, known)));
@@ -299,11 +308,13 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
   const { object, member, span } = expr;
   if (object.kind === "error") return errorValue(span);
   if (object.kind === "name" && object.name.text === "meta" && scope.find("meta") === null && !ctx.names.has("meta")) {
-    const type = (META as Partial<Record<string, Type>>)[member.text];
+    const type = Object.hasOwn(META, member.text) ? META[member.text as MetaName] : undefined;
+    ctx.facts?.use(object.span, { kind: "builtin", name: "meta" });
     if (type === undefined) {
       const known = Object.keys(META);
       return fault(ctx, messages.unknownField("meta", member.text, member.span, known, nearest(member.text, known)));
     }
+    ctx.facts?.use(member.span, { kind: "meta", name: member.text as MetaName, type });
     const elsewhere = ctx.attach !== null && ctx.attach !== "devmap";
     if (member.text === "egress_ifindex" && elsewhere) return fault(ctx, messages.onlyInDevmap(span));
     return { kind: "meta", name: member.text as MetaName, type, span };
@@ -330,6 +341,7 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
     return fault(ctx, messages.hasNoFields(object.span, value.type));
   }
   const index = value.type.fields.findIndex((f) => f.name === member.text);
+  ctx.facts?.useStructField(member.span, value.type, member.text, ctx.names.get(value.type.name));
   const field = value.type.fields[index];
   if (field === undefined) {
     const known = value.type.fields.map((f) => f.name);
@@ -361,6 +373,7 @@ function checkIndex(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "index"
     return fault(ctx, messages.notAValue(span, `the header \`${object.name.text}\``, "name one of its fields"));
   }
   const bound = scope.find(object.name.text);
+  if (bound?.kind === "map") ctx.facts?.use(object.span, { kind: "binding", binding: bound });
   const decl = bound?.kind === "map" ? null : ctx.find(object.name.text, object.span, scope.names());
   if ((decl === null && bound?.kind !== "map") || ctx.diagnostics.all.length > before) return errorValue(span);
   const map = bound?.kind === "map" ? bound.map : decl === null ? null : mapOf(ctx, decl);

@@ -8,7 +8,7 @@ import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert } from "./conversion.ts";
 import { typeOf } from "./declare.ts";
-import { findHeader, selectorValues } from "./header-lookup.ts";
+import { headerAt, selectorValues } from "./header-lookup.ts";
 import type { ConstantSet, HExpr, NumberRange, SetElement } from "./hir.ts";
 import * as messages from "./messages.ts";
 import * as setMessages from "./messages-sets.ts";
@@ -30,7 +30,13 @@ type Item = { readonly kind: "expr"; readonly expr: ast.Expr } | { readonly kind
 /** The set an expression names or writes, for members of type `type`; null after a fault. */
 export function checkSet(ctx: Context, scope: Scope, expr: ast.Expr, type: Type): ConstantSet | null {
   const decl = expr.kind === "name" && scope.find(expr.name.text) === null ? ctx.names.get(expr.name.text) : undefined;
-  if (decl?.kind === "constSetDecl") return setOf(ctx, decl, type);
+  ctx.facts?.useDeclaration(expr.span, decl);
+  const set = decl?.kind === "constSetDecl" ? setOf(ctx, decl, type) : writtenSet(ctx, scope, expr, type);
+  ctx.facts?.set(expr, set);
+  return set;
+}
+
+function writtenSet(ctx: Context, scope: Scope, expr: ast.Expr, type: Type): ConstantSet | null {
   const items = expand(ctx, scope, expr);
   return items === null ? null : makeSet(ctx, scope, items, type, null);
 }
@@ -59,6 +65,7 @@ export function setOf(ctx: Context, decl: ast.ConstSetDecl, type: Type): Constan
   if (empty && ctx.diagnostics.all.length === before && ctx.setFiles.get(decl)?.faulty !== true)
     ctx.diagnostics.add(setMessages.emptySet(decl.name.span, decl.name.text));
   known.set(name, set);
+  ctx.facts?.set(decl, set);
   return set;
 }
 
@@ -97,6 +104,7 @@ function expand(ctx: Context, scope: Scope, expr: ast.Expr): Item[] | null {
   }
   if (expr.kind === "name" && scope.find(expr.name.text) === null) {
     const decl = ctx.names.get(expr.name.text);
+    if (decl?.kind !== "headerDecl") ctx.facts?.useDeclaration(expr.span, decl);
     if (decl?.kind === "constSetDecl") {
       memberType(ctx, decl);
       return expandDecl(ctx, scope, decl, expr.span);
@@ -272,7 +280,7 @@ function elementOf(ctx: Context, scope: Scope, expr: ast.Expr, type: Type, subje
     return [{ kind: "range", from: low.value, to: high.value }];
   }
   if (expr.kind === "name" && subject !== null && scope.find(expr.name.text) === null) {
-    const header = findHeader(ctx, expr.name.text);
+    const header = headerAt(ctx, expr.name);
     if (header !== null)
       return selectorValues(ctx, subject, header, expr.span)?.map((value) => ({ kind: "value", value })) ?? null;
     const decl = ctx.names.get(expr.name.text);

@@ -5,6 +5,7 @@ import { Diagnostics } from "../base/diagnostic.ts";
 import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
+import type { Facts } from "./facts.ts";
 import type { ConstantSet, GlobalSymbol, HExpr, Header, MapSymbol } from "./hir.ts";
 import { tooMuchInlining, unknownName } from "./messages.ts";
 import type { SetFile } from "./set-file.ts";
@@ -52,6 +53,8 @@ const MOST_UNFOLDED = 50_000;
 /** The state of one compilation's front end. */
 export class Context {
   readonly diagnostics = new Diagnostics();
+  /** Where what is found out is recorded for the editor; null: nowhere. */
+  facts: Facts | null = null;
   /** The user's names, and the library's that they don't shadow. */
   readonly names = new Map<string, NamedDecl>();
   /** Every header by its declaration. */
@@ -108,6 +111,7 @@ export class Context {
   /** The declaration of `name`, or null with a diagnostic that suggests the nearest known name. */
   find(name: string, span: Span, also: Iterable<string> = []): NamedDecl | null {
     const decl = this.names.get(name);
+    this.facts?.useDeclaration(span, decl);
     if (decl !== undefined) return decl;
     this.diagnostics.add(unknownName(name, span, nearest(name, [...also, ...this.names.keys()])));
     return null;

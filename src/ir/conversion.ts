@@ -107,6 +107,7 @@ export function convert(ctx: Context, value: HExpr, target: Type): HExpr {
     if (value.kind === "const" && !fits(value.value, target)) {
       return fail(messages.doesNotFit(value.span, value.value, target, maxOfType(target)));
     }
+    ctx.facts?.settle(value.span, target);
     return { ...value, type: target };
   }
   if (value.type.kind === "int" && integer) {
@@ -149,7 +150,10 @@ export function unify(ctx: Context, a: HExpr, b: HExpr): { readonly a: HExpr; re
     if (sameType(value.type, type)) return value;
     // A number written beside an address or a MAC is one of those: masks and comparisons read naturally.
     if (value.kind === "const" && value.type.kind === "untyped") {
-      if (fits(value.value, type)) return { ...value, type };
+      if (fits(value.value, type)) {
+        ctx.facts?.settle(value.span, type);
+        return { ...value, type };
+      }
       ctx.diagnostics.add(messages.doesNotFit(value.span, value.value, type, maxOfType(type)));
       return { kind: "error", type: ERROR, span: value.span };
     }

@@ -51,7 +51,11 @@ function namedType(ctx: Context, name: ast.Name): Type {
   const builtin = BUILTIN_TYPES.get(name.text);
   const decl = ctx.names.get(name.text);
   // `ipv4` and `ipv6` name a type here and a header elsewhere.
-  if (builtin !== undefined) return builtin;
+  if (builtin !== undefined) {
+    ctx.facts?.use(name.span, { kind: "type", type: builtin });
+    return builtin;
+  }
+  if (name !== decl?.name) ctx.facts?.useDeclaration(name.span, decl);
   if (decl === undefined) {
     const structs = [...ctx.names].filter(([, d]) => d.kind === "structDecl").map(([n]) => n);
     ctx.diagnostics.add(
@@ -159,7 +163,10 @@ export function mapNamed(
   const takes = (map: MapSymbol): boolean =>
     roles === null ? map.key !== null && (map.role === "set" || map.role === "map") : roles.includes(map.role);
   const bound = scope.find(name.text);
-  if (bound?.kind === "map" && takes(bound.map)) return bound.map;
+  if (bound?.kind === "map" && takes(bound.map)) {
+    ctx.facts?.use(name.span, { kind: "binding", binding: bound });
+    return bound.map;
+  }
   const decl = ctx.find(name.text, name.span, scope.names());
   if (decl === null) return null;
   const before = ctx.diagnostics.all.length;

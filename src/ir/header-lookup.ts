@@ -15,6 +15,13 @@ export function findHeader(ctx: Context, name: string): Header | null {
   return decl?.kind === "headerDecl" ? (ctx.headers.get(decl) ?? null) : null;
 }
 
+/** The header a name in the text stands for; null when it names something else. */
+export function headerAt(ctx: Context, name: ast.Name): Header | null {
+  const header = findHeader(ctx, name.text);
+  if (header !== null) ctx.facts?.useDeclaration(name.span, ctx.names.get(name.text));
+  return header;
+}
+
 /** The header at place `index` in a row of its kind, or null when packets aren't read that far. */
 export function instanceAt(header: Header, index: number): Instance | null {
   return header.instances[index] ?? null;
@@ -23,7 +30,10 @@ export function instanceAt(header: Header, index: number): Instance | null {
 /** A field by name, or null with a diagnostic. */
 export function fieldOf(ctx: Context, header: Header, name: ast.Name): Field | null {
   const field = header.fields.get(name.text);
-  if (field !== undefined) return field;
+  if (field !== undefined) {
+    ctx.facts?.use(name.span, { kind: "field", field });
+    return field;
+  }
   const known = [...header.fields.keys()];
   ctx.diagnostics.add(
     messages.unknownField(header.alias ?? header.name, name.text, name.span, known, nearest(name.text, known)),

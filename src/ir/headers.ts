@@ -12,7 +12,7 @@ import type { Context } from "./context.ts";
 import { maxOf } from "./conversion.ts";
 import { coverage, coverOf, declareField, initialOf, placeOf } from "./header-fields.ts";
 import { visitCondition, visitDeep } from "./header-graph.ts";
-import { fieldOf, findHeader } from "./header-lookup.ts";
+import { fieldOf, headerAt } from "./header-lookup.ts";
 import { type Field, type Header, type Instance, instanceName, NO_SELECTOR } from "./hir.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
@@ -63,7 +63,7 @@ export function buildHeaders(
 }
 
 function headerToExtend(ctx: Context, decl: ast.HeaderDecl): Header | null {
-  const header = findHeader(ctx, decl.name.text);
+  const header = headerAt(ctx, decl.name);
   if (header === null) {
     const known = [...ctx.headers.values()].map((h) => h.name);
     ctx.diagnostics.add(messages.unknownName(decl.name.text, decl.name.span, nearest(decl.name.text, known)));
@@ -235,7 +235,7 @@ function depthOf(ctx: Context, expr: ast.Expr): number {
 
 function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
   for (const edge of decl.edges) {
-    const parent = findHeader(ctx, edge.parent.text);
+    const parent = headerAt(ctx, edge.parent);
     if (parent === null) {
       const known = [...ctx.headers.values()].flatMap((h) => (h.alias === null ? [h.name] : [h.name, h.alias]));
       ctx.diagnostics.add(messages.unknownName(edge.parent.text, edge.parent.span, nearest(edge.parent.text, known)));

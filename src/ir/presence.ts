@@ -44,10 +44,14 @@ class Presence {
 
   /** The facts behind a list of statements; null when no packet gets there. */
   statements(statements: readonly HStmt[], facts: Facts): Facts | null {
+    const recorded = this.#ctx.facts;
+    recorded?.enter(statements, facts);
     let at: Facts | null = facts;
     for (const statement of statements) {
       if (at === null) return null;
-      at = this.#statement(statement, at);
+      const before: Facts = at;
+      at = this.#statement(statement, before);
+      recorded?.pass(statement.span, before, at);
     }
     return at;
   }

@@ -4,14 +4,15 @@
 import type * as ast from "../parser/ast.ts";
 import type { Entry, HExpr, Header, Local, MapSymbol } from "./hir.ts";
 
-/** What a name inside a program stands for. */
-export type Binding =
+/** What a name inside a program stands for. `declared` is the name that was bound; absent for names that nobody wrote. */
+export type Binding = { readonly declared?: ast.Name } & (
   | { readonly kind: "local"; readonly local: Local }
   | { readonly kind: "entry"; readonly entry: Entry }
   /** An inner map. */
   | { readonly kind: "map"; readonly map: MapSymbol }
   /** A parameter of an expression function: the argument in its place. */
-  | { readonly kind: "argument"; readonly value: HExpr };
+  | { readonly kind: "argument"; readonly value: HExpr }
+);
 
 /** The names in force at a place. */
 export class Scope {
