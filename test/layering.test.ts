@@ -22,8 +22,10 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // What a program means, twice: neither sees the other, nor the code generator, so that no mistake is shared.
   checker: ["base", "bpf"],
   vm: ["base", "bpf"],
+  // The header for C: from the typed program, beside the way to the object.
+  "emit-header.ts": ["base", "bpf", "ir"],
   // The list of passes, and the imports between files that come before them.
-  "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter", "checker"],
+  "compile.ts": ["base", "bpf", "parser", "ir", "codegen", "elfwriter", "checker", "emit-header.ts"],
   // Rules run on packets in the machine: tests, captures.
   testing: ["base", "bpf", "ir", "elfwriter", "vm", "compile.ts"],
   // What the package carries: read from the folders beside src/ when run from source; the build puts the texts themselves in its place.
@@ -31,6 +33,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // The library as source files, hosts over texts, the package's entry.
   "index.ts": ["base", "bpf", "elfwriter", "vm", "compile.ts", "cli/package-files.ts"],
   explain: [],
+  // Programs and maps in the kernel, devices, pins. Only the commands that work on a device lead here.
+  device: ["base", "bpf", "elfwriter", "checker", "index.ts", "npm:koffi", "node:"],
   cli: [
     "base",
     "bpf",
@@ -43,6 +47,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
     "cli/package-files.ts",
     "index.ts",
     "explain",
+    "device",
     "npm:commander",
     "node:",
   ],
@@ -50,6 +55,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Files at the top that belong to a room called by its chief file. */
 const BESIDE: Readonly<Record<string, string>> = {
+  "c-names.ts": "emit-header.ts",
   "imports.ts": "compile.ts",
   "set-file.ts": "compile.ts",
   "verify.ts": "compile.ts",

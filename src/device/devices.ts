@@ -1,0 +1,80 @@
+// Devices by name, and what is attached to each: whose program it is, where it is pinned. What netlink and the pins tell, put together; changes
+// nothing. attach.ts, detach.ts and the commands above start here.
+//
+// Use: `const device = findDevice("eth0")`, then `attachedTo(device)`; `ownHome(device)` is the folder of pins of the program that runs
+// there, for commands on its maps.
+
+import { nearest } from "../base/suggest.ts";
+import { openById, type ProgramInfo, programInfo } from "./bpf-call.ts";
+import { DeviceFailure } from "./failure.ts";
+import { withFd } from "./native.ts";
+import { allDevices, type Device, type XdpMode } from "./netlink.ts";
+import { homeOf, type PinHome } from "./pins.ts";
+
+/** The device called `name`. Throws DeviceFailure with near names. */
+export function findDevice(name: string): Device {
+  const devices = allDevices();
+  const found = devices.find((device) => device.name === name);
+  if (found !== undefined) return found;
+  const names = devices.map((device) => device.name);
+  const near = nearest(name, names);
+  const help =
+    near === null ? `devices here: ${names.join(", ")}` : `did you mean ${near}? Devices here: ${names.join(", ")}`;
+  throw new DeviceFailure("no-interface", `there is no network device ${name} (in this network namespace)`, [help]);
+}
+
+/** A program on a device. */
+export interface Attached {
+  readonly mode: XdpMode;
+  readonly id: number;
+  /** null where the kernel doesn't tell this process (no privilege). */
+  readonly info: ProgramInfo | null;
+  /** The pins, where it is one that xdpc attached. */
+  readonly home: PinHome | null;
+}
+
+/** What is attached to a device, in the order packets meet it. `folder`: where the pins are, when not at the usual place. */
+export function attachedTo(device: Device, folder: string | null = null): readonly Attached[] {
+  if (device.xdp.length === 0) return [];
+  const home = homeOf(device.name, folder);
+  const pinned = home?.programId ?? null;
+  return device.xdp.map(({ mode, programId }) => ({
+    mode,
+    id: programId,
+    info: infoById(programId),
+    home: pinned === programId ? home : null,
+  }));
+}
+
+/** What the kernel tells of a program by its id; null where it doesn't. */
+export function infoById(id: number): ProgramInfo | null {
+  const fd = openById("program", id);
+  if (fd < 0) return null;
+  const info = withFd(fd, programInfo);
+  return typeof info === "number" ? null : info;
+}
+
+/**
+ * The pins of the program that runs on a device. Throws DeviceFailure where there is no device, no program or one that xdpc didn't
+ * attach.
+ */
+export function ownHome(name: string, folder: string | null = null): PinHome {
+  const device = findDevice(name);
+  const attached = attachedTo(device, folder);
+  const own = attached.find((one) => one.home !== null);
+  if (own?.home != null) return own.home;
+  const [first] = attached;
+  throw first === undefined
+    ? new DeviceFailure("not-attached", `no XDP program is attached to ${name}`, [`xdpc attach FILE ${name}`])
+    : new DeviceFailure("foreign", `the program on ${name} isn't one of ours: ${describeAttached(first)}`, [
+        folder === null
+          ? "if it was attached with --pin DIR, give the same --pin DIR"
+          : `there are no pins of it in ${folder}`,
+      ]);
+}
+
+/** A program as messages name it: `xdp_filter (id 12, tag 0011223344556677, native)`. */
+export function describeAttached({ mode, id, info }: Attached): string {
+  if (info === null) return `program ${id} (${mode})`;
+  return `${info.name === "" ? "a program without a name" : info.name} (id ${id}, tag ${info.tag}, ${mode})`;
+}
