@@ -21,6 +21,7 @@ import {
 import type { BpfMap, BpfObject, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
+import { headerText } from "./emit-header.ts";
 import type { Context } from "./ir/context.ts";
 import { deepestRules, longestRules } from "./ir/costs.ts";
 import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
@@ -97,6 +98,8 @@ export interface CompileOutput {
   readonly asm: () => string;
   /** The text of `--emit ir`: the IR after the last pass. */
   readonly ir: () => string;
+  /** The text of `--emit header`: maps, globals and events for C and C++. */
+  readonly header: () => string;
   readonly programs: readonly ProgramReport[];
   readonly model: CompileModel;
 }
@@ -171,6 +174,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   });
   const asm = (): string => programs.map(({ program }) => asmText(program)).join("\n");
   const ir = (): string => programs.map(({ fn }) => printIr(fn)).join("\n");
+  const header = (): string => headerText(module, source.path, (global) => data.offsetOf(global));
   const model: CompileModel = {
     headers: module.headers.filter((header) => header.outer === null),
     devices: module.globals.filter((g) => g.device !== undefined),
@@ -181,7 +185,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   };
   return {
     diagnostics: ctx.diagnostics.all,
-    output: { object, asm, ir, programs: reports, model },
+    output: { object, asm, ir, header, programs: reports, model },
     files: followed.files,
   };
 }

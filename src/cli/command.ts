@@ -20,7 +20,7 @@ import { parseWarningChoice } from "./warnings.ts";
 const KERNEL_RANGE = `${kernelVersions[0]} to ${kernelVersions.at(-1)}`;
 
 /** What `--emit` can ask for. */
-export const EMITS = ["obj", "asm", "ir", "ast", "btf"] as const;
+export const EMITS = ["obj", "asm", "ir", "ast", "btf", "header"] as const;
 /** One of EMITS. */
 export type Emit = (typeof EMITS)[number];
 

@@ -78,6 +78,8 @@ function render(emit: Emit, output: CompileOutput, ast: string): { bytes: Uint8A
       return { bytes: utf8(output.asm()), binary: false };
     case "ir":
       return { bytes: utf8(output.ir()), binary: false };
+    case "header":
+      return { bytes: utf8(output.header()), binary: false };
     case "ast":
       return { bytes: utf8(ast), binary: false };
   }
@@ -91,7 +93,7 @@ function btfSection(object: Uint8Array): Uint8Array {
 
 // ------------------------------------------------------------------------------------------------------- where it all goes
 
-const EXTENSIONS: Readonly<Record<Emit, string>> = { obj: ".o", btf: ".btf", asm: "", ir: "", ast: "" };
+const EXTENSIONS: Readonly<Record<Emit, string>> = { obj: ".o", btf: ".btf", asm: "", ir: "", ast: "", header: "" };
 
 function outputPlaces(request: CompileRequest, file: string): { output: string; deps: string | null } {
   const output = request.output ?? defaultOutput(request, file);
@@ -101,8 +103,6 @@ function outputPlaces(request: CompileRequest, file: string): { output: string; 
   return { output, deps: withExtension(output, ".d") };
 }
 
-function defaultOutput(request: CompileRequest, file: string): string {
-  const extension = EXTENSIONS[request.emit];
 function samePlace(place: string, others: readonly (string | null)[]): boolean {
   return others.some(
     (other) =>
@@ -111,6 +111,8 @@ function samePlace(place: string, others: readonly (string | null)[]): boolean {
   );
 }
 
+function defaultOutput(request: CompileRequest, file: string): string {
+  const extension = EXTENSIONS[request.emit];
   if (extension === "" || file === "-") return "-";
   const output = withExtension(file, extension);
   if (output === file) throw new CliFailure(`the result would replace ${file} itself; name another place with -o`);

@@ -11,6 +11,7 @@ import { mapOf, typeOf } from "./declare.ts";
 import type { MapSymbol } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import { LIMITER_VALUE, limitOf } from "./limiter.ts";
+import { withPrograms } from "./static-programs.ts";
 import { type Attributes, attributesOf, NO_ATTRIBUTES } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
 import { badPrefixType } from "./messages-sets.ts";
@@ -57,7 +58,7 @@ const MOST_ENTRIES = 2 ** 32 - 1;
 const PAGE_BYTES = 4096;
 
 /** The packets and bytes of a counter. */
-const COUNTER_VALUE: Type = {
+export const COUNTER_VALUE: Type = {
   kind: "struct",
   name: "xdpc_counter",
   fields: [
@@ -83,7 +84,8 @@ export function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
     }
     case "targetDecl": {
       const kind = decl.mapKind === "perf" ? "perf_event_array" : decl.mapKind;
-      return makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
+      const map = makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
+      return map === null || decl.programs === null ? map : withPrograms(ctx, map, decl.programs);
     }
     case "limiterDecl": {
       const key = decl.key === null ? U32 : keyType(ctx, decl.key);

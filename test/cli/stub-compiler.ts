@@ -45,6 +45,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
       object: Buffer.from(JSON.stringify(settings)),
       asm: () => "asm\n",
       ir: () => "ir\n",
+      header: () => "/* header */\n",
       programs: [
         {
           name: "main",
