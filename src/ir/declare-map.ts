@@ -11,7 +11,6 @@ import { mapOf, typeOf } from "./declare.ts";
 import type { MapSymbol } from "./hir.ts";
 import { layoutOf } from "./layout.ts";
 import { LIMITER_VALUE, limitOf } from "./limiter.ts";
-import { withPrograms } from "./static-programs.ts";
 import { type Attributes, attributesOf, NO_ATTRIBUTES } from "./map-attributes.ts";
 import * as messages from "./messages.ts";
 import { badPrefixType } from "./messages-sets.ts";
@@ -84,8 +83,7 @@ export function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
     }
     case "targetDecl": {
       const kind = decl.mapKind === "perf" ? "perf_event_array" : decl.mapKind;
-      const map = makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
-      return map === null || decl.programs === null ? map : withPrograms(ctx, map, decl.programs);
+      return makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
     }
     case "limiterDecl": {
       const key = decl.key === null ? U32 : keyType(ctx, decl.key);
