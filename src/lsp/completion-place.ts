@@ -41,6 +41,8 @@ export type NameWanted =
   | "devmap"
   | "counter"
   | "set"
+  /** A set that lives in the object. */
+  | "constantSet"
   | "map"
   | "limiter"
   | "events"
@@ -200,7 +202,7 @@ function ordinary(
     return { kind: "name", of: wanted, words: last === "redirect" ? ["dev"] : [] };
   }
   if (last === "exceeds") return { kind: "name", of: ["limiter"], words: [] };
-  if (last === "in") return { kind: "name", of: ["set", "map"], words: [] };
+  if (last === "in") return { kind: "name", of: ["set", "constantSet", "map", "queue"], words: [] };
   if (last === "as" && before !== undefined && !headerBefore(words)) return { kind: "type" };
   if (last === "per") return { kind: "type" };
   if (last === "inner" && declaresHeader(words)) return { kind: "name", of: ["header"], words: [] };

@@ -23,7 +23,7 @@ const TABLE: readonly (readonly [text: string, place: string])[] = [
   ["if inner.ip.▮", "member inner.ip comparable"],
   ["if vlan[1].▮", "member vlan[1] comparable"],
   ["if tcp.dport ▮", "words then,and,or,in,exceeds,as"],
-  ["if tcp.dport in ▮", "name set,map"],
+  ["if tcp.dport in ▮", "name set,constantSet,map,queue"],
   ["if tcp.dport == ▮", "value comparable beside=tcp.dport"],
   ["if ip.saddr exceeds ▮", "name limiter"],
   ["if tcp then ▮", "statement"],
