@@ -131,10 +131,11 @@ class HeaderText {
     const word = section.slice(1);
     const members = globals.map((global) => ({ ...global, offsetBytes: offsetOf(global) }));
     const change = section === ".rodata" ? "to be changed before the object is loaded" : "which programs change";
+    const reached = section === ".rodata" ? "bpf_map__initial_value" : "bpf_map_lookup_elem at key 0";
     this.#lines.push(
       "",
-      `/* Where section ${section} begins: globals ${change}. The section may end before this does or go on behind it,`,
-      " * so look at its bytes through it (bpf_map__initial_value) and copy none there. */",
+      `/* Where section ${section} begins: globals ${change}. The section may end before this does or go on behind`,
+      ` * it: look at its bytes through it, which are those of ${reached}, and copy none there. */`,
     );
     this.#define("DATA", word, stringLiteral(section));
     for (const { name, offsetBytes } of members) this.#define("OFFSET", name, `${offsetBytes}u`);

@@ -8,6 +8,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { compileText, describeDiagnostics } from "../support/compile.ts";
 import { describeWith, toolProblem } from "../support/requirements.ts";
+import { projectRoot } from "./build.ts";
 import { runHere, scratchFolder } from "./support.ts";
 
 const folder = scratchFolder();
@@ -192,6 +193,18 @@ describeWith("as C and C++", [toolProblem("gcc", "g++", "bpftool")], () => {
     `,
       ["gnu17"],
     );
+  });
+
+  test("the documentation's program compiles with its rules' header", () => {
+    const text = readFileSync(path.join(projectRoot, "docs/c.md"), "utf8");
+    const block = (kind: string): string =>
+      new RegExp(`^\`\`\`${kind}\\n([\\s\\S]*?)^\`\`\``, "m").exec(text)?.[1] ?? "";
+    writeFileSync(path.join(folder, "edge.h"), headerOf(block("xdp"), "edge.xdp"));
+    const lines = block("c").split("\n");
+    const body = lines.filter((line) => !line.startsWith("#include"));
+    const includes = lines.filter((line) => line.startsWith("#include"));
+    expect([includes.length, body.length > 10]).toEqual([4, true]);
+    compileC(`${includes.join("\n")}\nint main(void) {\n${body.join("\n")}\nreturn 0;\n}\n`, ["c99", "gnu17"]);
   });
 
   // What a rule file may be called, and what may be called what in it.

@@ -29,9 +29,14 @@ function touch(file: string): void {
     const time = Date.now() / 1000 - secondsAgo;
     if (existsSync(path.join(folder, name))) utimesSync(path.join(folder, name), time, time);
   };
-  for (const name of ["Makefile", ...readdirSync(path.join(folder, "rules")).map((rule) => `rules/${rule}`)])
+  for (const name of [
+    "Makefile",
+    "user/count.c",
+    ...readdirSync(path.join(folder, "rules")).map((rule) => `rules/${rule}`),
+  ])
     at(name, 60);
-  for (const name of ["build/edge.o", "build/inner.o"]) at(name, 40);
+  for (const name of ["edge.o", "inner.o", "edge.h"]) at(`build/${name}`, 40);
+  at("build/count", 30);
   at(file, 20);
 }
 
@@ -50,7 +55,7 @@ beforeEach(() => {
   rmSync(path.join(folder, "build"), { recursive: true, force: true });
 });
 
-describeWith("examples/makefile with make", [toolProblem("make")], () => {
+describeWith("examples/makefile with make", [toolProblem("make", "gcc")], () => {
   const make = (...words: string[]): { code: number | null; said: string } =>
     run("make", "-j2", `XDPC=${xdpc}`, ...words);
 
@@ -77,6 +82,28 @@ describeWith("examples/makefile with make", [toolProblem("make")], () => {
     expect(make("check")).toMatchObject({ code: 0, said: expect.stringContaining("2 passed") });
   });
 
+  test("a program in C follows the rules through their header", () => {
+    expect(make()).toMatchObject({ code: 0 });
+    expect(run("build/count")).toEqual({ code: 2, said: "usage: build/count DEVICE [OBJECT]\n" });
+    touch("rules/bogons.txt");
+    expect(make().said).toMatch(/--emit header .*rules\/edge\.xdp[\s\S]*user\/count\.c/);
+    expect(make().said).not.toMatch(/xdp|gcc|cc /);
+    touch("user/count.c");
+    const again = make().said;
+    expect([again.includes("--emit header"), again.includes("user/count.c")]).toEqual([false, true]);
+    const edge = path.join(folder, "rules/edge.xdp");
+    writeFileSync(
+      edge,
+      readFileSync(edge, "utf8").replaceAll("bogus\nif", "strange\nif").replace("count bogus", "count strange"),
+    );
+    touch("rules/edge.xdp");
+    expect(make("-k")).toMatchObject({ code: 2, said: expect.stringContaining("edge_value_bogus") });
+    writeFileSync(edge, "count nothing\n");
+    touch("rules/edge.xdp");
+    expect(make("-k").code).toBe(2);
+    expect(existsSync(path.join(folder, "build/edge.h"))).toBe(false);
+  });
+
   test("an error in an import ends the build and leaves no object", () => {
     expect(make().code).toBe(0);
     const common = path.join(folder, "rules/common.xdp");
@@ -91,18 +118,20 @@ describeWith("examples/makefile with make", [toolProblem("make")], () => {
 
   test("an import that nothing asks for any more may go", () => {
     expect(make().code).toBe(0);
-    for (const name of ["edge", "inner"]) writeFileSync(path.join(folder, `rules/${name}.xdp`), "if arp then drop\n");
+    const alone = "counter bogus\nif arp then count bogus\n";
+    for (const name of ["edge", "inner"]) writeFileSync(path.join(folder, `rules/${name}.xdp`), alone);
     for (const name of ["edge", "inner"]) touch(`rules/${name}.xdp`);
     rmSync(path.join(folder, "rules/common.xdp"));
     expect(make()).toMatchObject({ code: 0 });
   });
 });
 
-describeWith("examples/makefile with CMake", [toolProblem("make", "cmake")], () => {
+describeWith("examples/makefile with CMake", [toolProblem("make", "cmake", "gcc")], () => {
   test("builds anew when a list changes, and leaves no object after an error", () => {
     const configured = run("cmake", "-G", "Unix Makefiles", "-S", ".", "-B", "build", `-DXDPC=${xdpc}`);
     expect(configured).toMatchObject({ code: 0 });
     expect(run("cmake", "--build", "build")).toMatchObject({ code: 0 });
+    expect(existsSync(path.join(folder, "build/count"))).toBe(true);
     const before = statSync(path.join(folder, "build/edge.o")).mtimeMs;
     writeFileSync(path.join(folder, "rules/bogons.txt"), "127.0.0.0/8\n");
     touch("rules/bogons.txt");
