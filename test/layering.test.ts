@@ -33,6 +33,23 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   // The library as source files, hosts over texts, the package's entry.
   "index.ts": ["base", "bpf", "elfwriter", "vm", "compile.ts", "cli/package-files.ts"],
   explain: [],
+  // The editor's server: everything but its process end is free of Node.
+  lsp: [
+    "base",
+    "bpf",
+    "parser",
+    "ir",
+    "elfwriter",
+    "vm",
+    "compile.ts",
+    "testing",
+    "index.ts",
+    "explain",
+    "npm:chevrotain",
+    "npm:vscode-languageserver",
+    "npm:vscode-languageserver-protocol",
+  ],
+  "lsp/stdio.ts": ["lsp", "cli/package-files.ts", "npm:vscode-languageserver/node", "node:"],
   // Programs and maps in the kernel, devices, pins. Only the commands that work on a device lead here.
   device: ["base", "bpf", "elfwriter", "checker", "index.ts", "npm:koffi", "node:"],
   cli: [
@@ -55,6 +72,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 
 /** Files at the top that belong to a room called by its chief file. */
 const BESIDE: Readonly<Record<string, string>> = {
+  "analyse.ts": "compile.ts",
   "c-names.ts": "emit-header.ts",
   "imports.ts": "compile.ts",
   "set-file.ts": "compile.ts",

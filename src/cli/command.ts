@@ -11,6 +11,8 @@ import { addCheckCommand } from "./check-options.ts";
 import { CliFailure } from "./failure.ts";
 import type { FmtRequest } from "./fmt-options.ts";
 import { addFmtCommand } from "./fmt-options.ts";
+import type { LspRequest } from "./lsp-options.ts";
+import { addLspCommand } from "./lsp-options.ts";
 import { packageVersion } from "./package-files.ts";
 import type { RunRequest, TestRequest } from "./run-options.ts";
 import { addRunCommand, addTestCommand } from "./run-options.ts";
@@ -79,6 +81,7 @@ export type Request = (
   | FmtRequest
   | TestRequest
   | RunRequest
+  | LspRequest
 ) & {
   readonly manner: Manner;
 };
@@ -119,7 +122,7 @@ function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
     .usage(
-      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE",
+      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE\n       xdpc lsp --stdio",
     )
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
@@ -195,6 +198,10 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
   const fmt = addFmtCommand(root, (made) => {
     refuseRootOptions(root, "fmt");
     give({ ...made, manner: mannerOf(root, fmt) });
+  });
+  addLspCommand(root, (made) => {
+    refuseRootOptions(root, "lsp");
+    give({ ...made, manner: mannerOf(root) });
   });
   return root;
 }

@@ -53,6 +53,9 @@ function perform(request: Request, system: System, reporter: Reporter): number {
       return runTests(request, system, reporter);
     case "run":
       return runCapture(request, system, reporter);
+    case "lsp":
+      // The server has a bundle of its own, which bin/xdpc starts.
+      throw new CliFailure("the server isn't in this bundle: start it by bin/xdpc, or with node dist/lsp.cjs --stdio");
   }
 }
 

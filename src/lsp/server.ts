@@ -1,0 +1,168 @@
+// The server on a connection: what it says of itself, the documents it is told of, the table of features registered, diagnostics pushed
+// or pulled. Every answer is guarded: a fault of ours is an error reply and a line in the editor's log, never the end. Knows no Node;
+// stdio.ts gives it a connection.
+
+import {
+  type CancellationToken,
+  type ClientCapabilities,
+  type Connection,
+  ErrorCodes,
+  type InitializeParams,
+  type InitializeResult,
+  LSPErrorCodes,
+  PositionEncodingKind,
+  ResponseError,
+  type ServerCapabilities,
+  TextDocumentSyncKind,
+} from "vscode-languageserver";
+import type { Feature, Session } from "./feature.ts";
+import { FEATURES } from "./features.ts";
+import { Publisher } from "./publish.ts";
+import { type FileAccess, Workspace } from "./workspace.ts";
+
+/** What the server needs of where it runs. */
+export interface Surroundings {
+  readonly files: FileAccess;
+  readonly version: string;
+}
+
+/** Settings that an editor may give with `initialize` (`initializationOptions`). */
+interface Settings {
+  /** Folders where imports are looked for besides that of the file which names them, as `-I` says them to the compiler. */
+  readonly importFolders: readonly string[];
+}
+
+/** Serves one editor until the connection ends. */
+export function serve(connection: Connection, surroundings: Surroundings): void {
+  const workspace = new Workspace(surroundings.files);
+  let client: ClientCapabilities = {};
+  let state: "new" | "running" | "ended" = "new";
+
+  const report = (what: string, error: unknown): string => {
+    const message = error instanceof Error ? `${error.name}: ${error.message}` : String(error);
+    connection.console.error(`${what}: ${error instanceof Error ? (error.stack ?? message) : message}`);
+    return message;
+  };
+  const publisher = new Publisher(connection, workspace, report);
+  const session: Session = {
+    workspace,
+    get client() {
+      return client;
+    },
+    deep: () => null,
+  };
+
+  const notified = <P>(what: string, handle: (params: P) => void): ((params: P) => void) => {
+    return (params) => {
+      if (state !== "running") return;
+      try {
+        handle(params);
+      } catch (error) {
+        report(what, error);
+      }
+    };
+  };
+
+  connection.onInitialize((params): InitializeResult => {
+    client = params.capabilities;
+    state = "running";
+    const settings = settingsOf(params.initializationOptions);
+    workspace.folders = foldersOf(params);
+    workspace.importFolders = settings.importFolders.map(asFolder);
+    publisher.start(client);
+    return {
+      capabilities: capabilitiesOf(publisher.capabilities, FEATURES),
+      serverInfo: { name: "xdpc", version: surroundings.version },
+    };
+  });
+  connection.onShutdown(() => {
+    state = "ended";
+    publisher.stop();
+  });
+
+  connection.onDidOpenTextDocument(
+    notified("open", ({ textDocument: { uri, version, text } }) => {
+      workspace.open(uri, version, text);
+      publisher.changed();
+    }),
+  );
+  connection.onDidChangeTextDocument(
+    notified("change", ({ textDocument: { uri, version }, contentChanges }) => {
+      workspace.change(uri, version, contentChanges);
+      publisher.changed();
+    }),
+  );
+  connection.onDidCloseTextDocument(
+    notified("close", ({ textDocument: { uri } }) => {
+      workspace.close(uri);
+      publisher.closed(uri);
+    }),
+  );
+  connection.onDidSaveTextDocument(notified("save", () => publisher.changed()));
+  connection.onDidChangeWatchedFiles(notified("files", () => publisher.changed()));
+  connection.onNotification(
+    "workspace/didChangeWorkspaceFolders",
+    notified("folders", ({ event }: { event: { added: readonly Folder[]; removed: readonly Folder[] } }) => {
+      const gone = new Set(event.removed.map(({ uri }) => asFolder(uri)));
+      const added = event.added.map(({ uri }) => asFolder(uri));
+      workspace.folders = [...workspace.folders.filter((uri) => !gone.has(uri)), ...added];
+      publisher.changed();
+    }),
+  );
+
+  const answer = async (feature: Feature, params: unknown, token: CancellationToken): Promise<unknown> => {
+    if (state === "new") return new ResponseError(ErrorCodes.ServerNotInitialized, "`initialize` comes first");
+    if (state === "ended") return new ResponseError(ErrorCodes.InvalidRequest, "the server is shut down");
+    // One turn for what is waiting in the connection: a newer edit or a withdrawal makes the answer needless.
+    const before = versionOf(workspace, params);
+    await new Promise((go) => setTimeout(go, 0));
+    if (token.isCancellationRequested) return new ResponseError(LSPErrorCodes.RequestCancelled, "withdrawn");
+    if (feature.places && versionOf(workspace, params) !== before)
+      return new ResponseError(LSPErrorCodes.ContentModified, "the text has changed");
+    try {
+      return (await feature.answer(params as never, session, token)) ?? null;
+    } catch (error) {
+      if (error instanceof ResponseError) return error;
+      return new ResponseError(ErrorCodes.InternalError, report(feature.method, error));
+    }
+  };
+  for (const feature of [...FEATURES, ...publisher.features]) {
+    connection.onRequest(feature.method, (params: unknown, token: CancellationToken) => answer(feature, params, token));
+  }
+  connection.listen();
+}
+
+interface Folder {
+  readonly uri: string;
+}
+
+function versionOf(workspace: Workspace, params: unknown): number | null {
+  const uri = (params as { textDocument?: { uri?: unknown } } | null)?.textDocument?.uri;
+  return typeof uri === "string" ? (workspace.document(uri)?.version ?? null) : null;
+}
+
+function capabilitiesOf(diagnostics: ServerCapabilities, features: readonly Feature[]): ServerCapabilities {
+  const all: ServerCapabilities = {
+    positionEncoding: PositionEncodingKind.UTF16,
+    textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
+    workspace: { workspaceFolders: { supported: true, changeNotifications: true } },
+    ...diagnostics,
+  };
+  return Object.assign(all, ...features.map((feature) => feature.capabilities));
+}
+
+function foldersOf(params: InitializeParams): readonly string[] {
+  const folders = params.workspaceFolders?.map(({ uri }) => uri) ?? [];
+  const root = params.rootUri ?? null;
+  return (folders.length > 0 || root === null ? folders : [root]).map(asFolder);
+}
+
+function asFolder(uri: string): string {
+  return uri.endsWith("/") ? uri : `${uri}/`;
+}
+
+function settingsOf(options: unknown): Settings {
+  const written = (options as { importFolders?: unknown } | null | undefined)?.importFolders;
+  const importFolders = Array.isArray(written) ? written.filter((one): one is string => typeof one === "string") : [];
+  return { importFolders };
+}
