@@ -141,7 +141,6 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
 
   const probed = options.probes === true ? module.programs.map((p, i) => probe(p, `xdpc_${i}_`)) : [];
   const data = new DataPool([...module.globals, ...probed.flatMap((p) => p.symbols)]);
-  const maps = module.maps.map(mapOf);
   const sources = probed.length > 0 ? probed.map((p) => p.program) : module.programs;
   const compiled = sources.map((program) => compileProgram(program, module, data, options, ctx, step));
   const programs = compiled.filter((c) => c !== null);
@@ -298,7 +297,10 @@ function mapOf(map: MapSymbol): BpfMap {
   const key = indexed ? btfInt(32) : map.key === null ? null : btfOf(map.key, `${name}_key`);
   const value = map.value === null ? null : btfOf(map.value, `${name}_value`);
   const inner = map.inner === undefined ? null : mapOf(map.inner);
-  return { name, kind: mapKind, key, value, maxEntries, flags, pinned, ...(inner === null ? {} : { inner }) };
+  const parts = inner === null ? {} : { inner };
+  const programs =
+    map.programs === undefined ? {} : { programs: map.programs.map(({ index, program }) => ({ index, program })) };
+  return { name, kind: mapKind, key, value, maxEntries, flags, pinned, ...parts, ...programs };
 }
 
 function asmText(program: BpfProgram): string {

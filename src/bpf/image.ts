@@ -90,6 +90,8 @@ export interface ImageMap {
   readonly hasBtf: boolean;
   /** The template of the inner maps of a map of maps. */
   readonly inner: ImageMap | null;
+  /** The programs, by name, that a loader puts into a map of programs, by rising index; absent where there are none. */
+  readonly programs?: readonly { readonly index: number; readonly program: string }[];
 }
 
 /** A member of a map's value that programs can't read or write directly. */

@@ -64,6 +64,14 @@ export interface BpfMap {
   readonly pinned: boolean;
   /** What the maps that a map of maps holds are like; its name doesn't matter. Absent for other kinds. */
   readonly inner?: BpfMap;
+  /** The programs of this object that a map of programs holds once it is loaded, by rising index. Absent for other kinds. */
+  readonly programs?: readonly MapProgram[];
+}
+
+/** A program, by name, at an index of a map. */
+export interface MapProgram {
+  readonly index: number;
+  readonly program: string;
 }
 
 /** A global data section with its variables; `.bss` has no bytes of its own but a size. */

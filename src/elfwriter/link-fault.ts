@@ -8,6 +8,7 @@ export const linkFaults = {
   "maps-without-btf": "its maps stand in `.maps`, but there is no BTF to describe them: compile with -g",
   "map-type": "map `%` doesn't say its type",
   "map-size": "the size of the keys or values of map `%` is unknown or more than 4 GiB",
+  "map-program": "a map of programs is to hold `%`, which is no program of the object",
   "map-fields": "the types of map `%` are too big to look for locks and timers in its values",
   "map-unknown": "a relocation refers to a place in `.maps` where no map begins (symbol `%`)",
   "data-size": "its data sections are larger than the 64 MiB that are dealt with (`%`)",

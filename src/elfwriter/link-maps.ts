@@ -163,7 +163,8 @@ export class MapTable {
     const hasBtf = this.#takesBtf(map, type) && this.#allowed(type, map.flags, fields);
     const flags = map.flags >>> 0;
     const shape = { name, type, keyBytes, valueBytes, maxEntries, flags };
-    const made = { ...shape, frozen: false, data: null, fields: hasBtf ? fields : [], hasBtf, inner };
+    const programs = map.programs === undefined ? {} : { programs: map.programs };
+    const made = { ...shape, frozen: false, data: null, fields: hasBtf ? fields : [], hasBtf, inner, ...programs };
     this.#made.set(map, made);
     return made;
   }

@@ -96,6 +96,7 @@ function imageMap(map: BpfMap): ImageMap {
     fields: [],
     hasBtf: typed && keyFits(row, map.key),
     inner: map.inner === undefined ? null : imageMap({ ...map.inner, name: `${map.name}.inner` }),
+    ...(map.programs === undefined || map.programs.length === 0 ? {} : { programs: map.programs }),
   };
 }
 

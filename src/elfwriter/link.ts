@@ -13,7 +13,7 @@ import { Prototypes } from "./link-functions.ts";
 import { MapTable } from "./link-maps.ts";
 import { programRole } from "./link-sections.ts";
 import { type Unit, Units } from "./link-unit.ts";
-import type { CodeSection, ObjectFile, ObjectFunction } from "./object-file.ts";
+import type { CodeSection, ObjectFile, ObjectFunction, ObjectMap } from "./object-file.ts";
 
 /** A program that isn't XDP. */
 export interface OtherProgram {
@@ -51,10 +51,7 @@ const functionSource = 4;
  */
 export function linkObject(object: ObjectFile): LinkResult {
   const whole = wholeFault(object);
-  if (whole !== null) {
-    const place = { program: null, section: null, subject: "", place: null };
-    return { images: [], faults: [{ what: whole, ...place }], others: [] };
-  }
+  if (whole !== null) return { images: [], faults: [whole], others: [] };
   const images: ProgramImage[] = [];
   const faults: LinkFault[] = [];
   const others: OtherProgram[] = [];
@@ -81,11 +78,24 @@ export function linkObject(object: ObjectFile): LinkResult {
 }
 
 /** What keeps every program of an object from being loaded. */
-function wholeFault(object: ObjectFile): LinkFaultKind | null {
-  if (object.sections.some(({ name, bytes }) => name === "maps" && bytes.length > 0)) return "maps-legacy";
+function wholeFault(object: ObjectFile): LinkFault | null {
+  const fault = (what: LinkFaultKind, subject = ""): LinkFault => {
+    return { what, program: null, section: null, subject, place: null };
+  };
+  if (object.sections.some(({ name, bytes }) => name === "maps" && bytes.length > 0)) return fault("maps-legacy");
+  const held = object.maps.flatMap((map) => map.programs ?? []);
+  const missing = held.length === 0 ? undefined : missingProgram(object, held);
+  if (missing !== undefined) return fault("map-program", missing);
   const described = object.btf?.types.some((type) => type.kind === "section" && type.name === ".maps") ?? false;
   const declared = object.sections.some(({ name, size }) => name === ".maps" && size > 0n);
-  return declared && !described ? "maps-without-btf" : null;
+  return declared && !described ? fault("maps-without-btf") : null;
+}
+
+/** The first of the programs that maps hold which isn't there, or is only a function of others. */
+function missingProgram(object: ObjectFile, held: NonNullable<ObjectMap["programs"]>): string | undefined {
+  const entries = object.code.filter(({ section }) => section.name !== ".text").flatMap((code) => code.functions);
+  const names = new Set(entries.map(({ name }) => name));
+  return held.find(({ program }) => !names.has(program))?.program;
 }
 
 type LinkedParts = Omit<ProgramImage, "name" | "section" | "attach" | "frags" | "license">;

@@ -13,8 +13,16 @@ const pinByName = 1;
 const pointerBytes = 8;
 const verdicts: RunConfig["chainOn"] = ["XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"];
 
+/** Bytes behind the definition for the pointers to the programs that the map holds, up to the last one. */
+export function programSlotBytes(map: BpfMap): number {
+  return ((map.programs?.at(-1)?.index ?? -1) + 1) * pointerBytes;
+}
+
 /** C's int: the element of the arrays that stand for numbers, and what XDP programs return. */
 export const cInt: BtfType = { kind: "int", name: "int", bytes: 4, signed: true, bool: false };
+
+/** What loaders look for behind such a pointer is that it is a function; which is said by the relocation. */
+const programType: BtfType = { kind: "function", result: cInt, parameters: [] };
 
 /**
  * The struct that defines `map` in `.maps`. Sizes of typeless keys and values come from the map's types where it has some all
@@ -41,6 +49,11 @@ export function mapDefinition(map: BpfMap): BtfStruct {
     // An array of no pointers to the template; it must come last.
     const element = pointerTo(mapDefinition({ ...map.inner, pinned: false }));
     fields.push(["values", { kind: "array", element, count: 0 }]);
+    return structOf(fields, 0);
+  }
+  if (map.programs !== undefined && map.programs.length > 0) {
+    // An array of no pointers to functions; the pointers themselves are relocations of the bytes behind the other members.
+    fields.push(["values", { kind: "array", element: pointerTo(programType), count: 0 }]);
     return structOf(fields, 0);
   }
   switch (row.valueDeclaredBy) {

@@ -2,14 +2,19 @@
 // BTF. Trusts nothing and stays linear: a definition that many maps share is read once. Knows no instructions.
 // Source: libbpf src/libbpf.c (parse_btf_map_def).
 
-import { mapKindByNumber } from "../bpf/maps.ts";
+import { mapKindByNumber, mapKinds } from "../bpf/maps.ts";
 import { type DecodedBtf, type DecodedType, decodedSize, skipModifiers } from "./btf-decode.ts";
 import { symbolType } from "./elf-format.ts";
-import type { ObjectMap, ObjectSection, ObjectSymbol } from "./object-file.ts";
+import type { ObjectMap, ObjectRelocation, ObjectSection, ObjectSymbol } from "./object-file.ts";
 
-type Definition = Omit<ObjectMap, "name">;
+type Definition = Omit<ObjectMap, "name" | "programs"> & {
+  /** Where the pointers of `values` begin, counted from the map's own place; null without that member. */
+  readonly valuesAt: number | null;
+};
 /** What was made of each struct. */
 type Definitions = Map<DecodedType, Definition | null>;
+
+const pointerBytes = 8;
 
 const unknown: Definition = {
   type: null,
@@ -22,21 +27,26 @@ const unknown: Definition = {
   keyType: null,
   valueType: null,
   inner: null,
+  valuesAt: null,
 };
 
 /** The maps of a file in the order of their places; null when a definition in .maps isn't one. */
 export function readMaps(
   sections: readonly ObjectSection[],
   symbols: readonly ObjectSymbol[],
+  relocations: ReadonlyMap<number, readonly ObjectRelocation[]>,
   btf: DecodedBtf | null,
 ): readonly ObjectMap[] | null {
   const described = btf?.types.find((type) => type.kind === "section" && type.name === ".maps");
   if (btf === null || described?.kind !== "section") {
     const isMap = (symbol: ObjectSymbol): boolean =>
       symbol.type !== symbolType.section && (symbol.section?.name === ".maps" || symbol.section?.name === "maps");
-    return symbols.filter(isMap).map((symbol) => ({ name: symbol.name, ...unknown }));
+    return symbols.filter(isMap).map((symbol) => mapOf(symbol.name, unknown));
   }
-  if (!sections.some((section) => section.name === ".maps")) return null;
+  const section = sections.find(({ name }) => name === ".maps");
+  if (section === undefined) return null;
+  const places = new Map(symbols.filter((s) => s.section === section).map((s) => [s.name, s]));
+  const patches = relocations.get(section.number) ?? [];
   const definitions: Definitions = new Map();
   const inners: Definitions = new Map();
   const maps: ObjectMap[] = [];
@@ -51,9 +61,42 @@ export function readMaps(
     }
     if (definition === null) return null;
     const inner = definition.inner === null ? null : { ...definition.inner, name: `${variable.name}.inner` };
-    maps.push({ ...definition, inner, name: variable.name });
+    const map = { ...mapOf(variable.name, definition), inner };
+    const symbol = places.get(variable.name);
+    if (definition.type !== mapKinds.prog_array.number || symbol === undefined) maps.push(map);
+    else {
+      const programs = programsOf(symbol, definition.valuesAt, patches);
+      if (programs === null) return null;
+      maps.push(programs.length === 0 ? map : { ...map, programs });
+    }
   }
   return maps;
+}
+
+function mapOf(name: string, { valuesAt: _, ...definition }: Definition): ObjectMap {
+  return { name, ...definition };
+}
+
+/** What the relocations of a map of programs, rising by offset, say that it holds; null for one that is no entry's place. */
+function programsOf(
+  { value, size }: ObjectSymbol,
+  valuesAt: number | null,
+  relocations: readonly ObjectRelocation[],
+): NonNullable<ObjectMap["programs"]> | null {
+  const [start, end] = [Number(value), Number(value + size)];
+  let [low, high] = [0, relocations.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((relocations[middle]?.offset ?? end) < start) low = middle + 1;
+    else high = middle;
+  }
+  const programs = new Map<number, string>();
+  for (let at = relocations[low]; at !== undefined && at.offset < end; at = relocations[++low]) {
+    const place = at.offset - start - (valuesAt ?? Number.POSITIVE_INFINITY);
+    if (!(place >= 0) || place % pointerBytes !== 0) return null;
+    programs.set(place / pointerBytes, at.symbol.name);
+  }
+  return [...programs].map(([index, program]) => ({ index, program }));
 }
 
 /** `inners` keeps the definitions of inner maps, which any number of members may name; null in one of those. */
@@ -96,7 +139,7 @@ function define(
         d = { ...d, valueType: target, valueBytes: decodedSize(btf, target) };
         break;
       case "values":
-        d = { ...d, valueBytes: 4, inner: inners && innerOf(btf, member.type, inners) };
+        d = { ...d, valueBytes: 4, inner: inners && innerOf(btf, member.type, inners), valuesAt: member.bitOffset / 8 };
         break;
     }
   }
@@ -121,5 +164,5 @@ function innerOf(btf: DecodedBtf, number: number, inners: Definitions): ObjectMa
     definition = define(btf, struct, null);
     inners.set(struct, definition);
   }
-  return definition === null ? null : { name: "", ...definition };
+  return definition === null ? null : mapOf("", definition);
 }

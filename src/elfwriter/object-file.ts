@@ -166,6 +166,8 @@ export interface ObjectMap {
   readonly valueType: number | null;
   /** The template of the inner maps of a map of maps. */
   readonly inner: ObjectMap | null;
+  /** The functions, by name, that loaders put into a map of programs, by rising index; absent where there are none. */
+  readonly programs?: readonly { readonly index: number; readonly program: string }[];
 }
 
 /** A BPF object file, read. */

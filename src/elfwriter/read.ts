@@ -55,7 +55,7 @@ export function readObject(bytes: Uint8Array): ReadResult {
     return readCode(elf, section, symbols.get(section) ?? [], parts, fault);
   });
   if (funcInfo.size > 0 || lines.size > 0) fault("btf-ext-section", extSection?.offset ?? 0);
-  const maps = readMaps(elf.sections, elf.symbols, btf);
+  const maps = readMaps(elf.sections, elf.symbols, elf.relocations, btf);
   if (maps === null) fault("map-definition", (named(elf, ".maps") ?? btfSection)?.offset ?? 0);
   const licenseSection = named(elf, "license");
   const license = licenseSection ? new StringTableReader(licenseSection.bytes).at(0) : null;

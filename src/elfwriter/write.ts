@@ -8,14 +8,14 @@ import { ByteWriter, utf8 } from "../base/bytes.ts";
 import { type BtfStruct, btfSize } from "../bpf/btf.ts";
 import { encode, type Relocation, slotStarts } from "../bpf/encode.ts";
 import { slotBytes } from "../bpf/isa.ts";
-import type { BpfObject, BpfProgram, DataSection } from "../bpf/object.ts";
+import type { BpfMap, BpfObject, BpfProgram, DataSection } from "../bpf/object.ts";
 import { BtfBuilder } from "./btf-encode.ts";
 import { encodeBtfExt, type FuncInfo, type LineInfo, type SectionInfo } from "./btf-ext.ts";
 import { btfLinkage } from "./btf-format.ts";
 import { ElfBuilder, type SectionSpec, type SymbolSpec } from "./elf.ts";
 import { relocationType, sectionFlag, sectionType, symbolBinding, symbolType } from "./elf-format.ts";
 import { lineStart, lineText } from "./line-text.ts";
-import { mapDefinition, runConfigDefinition } from "./map-btf.ts";
+import { mapDefinition, programSlotBytes, runConfigDefinition } from "./map-btf.ts";
 
 /**
  * The object file. Throws InternalError for an object that no loader would take (names that aren't C identifiers, line info
@@ -29,6 +29,8 @@ export function writeObject(object: BpfObject): Uint8Array {
 interface Definition {
   readonly name: string;
   readonly type: BtfStruct;
+  /** Bytes that belong to the variable behind those of its type. */
+  readonly extraBytes?: number;
 }
 
 class ObjectWriter {
@@ -37,6 +39,7 @@ class ObjectWriter {
   /** What relocations refer to, by name: maps by their own, data by its section's. */
   #maps: ReadonlyMap<string, SymbolSpec> = new Map();
   readonly #data = new Map<string, SymbolSpec>();
+  readonly #programs = new Map<string, SymbolSpec>();
   readonly #lineTexts = new Map<string, number>();
 
   write(object: BpfObject): Uint8Array {
@@ -56,8 +59,9 @@ class ObjectWriter {
     );
     this.#maps = this.#definitionSection(
       ".maps",
-      object.maps.map((map) => ({ name: map.name, type: mapDefinition(map) })),
+      object.maps.map((map) => ({ name: map.name, type: mapDefinition(map), extraBytes: programSlotBytes(map) })),
     );
+    for (const map of object.maps) this.#fillPrograms(map);
     for (const data of object.data) this.#dataSection(data);
     this.#runConfigSection(object);
     for (const { section, relocations } of code) this.#relocate(section, relocations);
@@ -65,6 +69,20 @@ class ObjectWriter {
     this.#section(".BTF", sectionType.progbits, 0, 4, this.#btf.finish());
     this.#section(".BTF.ext", sectionType.progbits, 0, 4, ext);
     return this.#elf.finish();
+  }
+
+  /** A relocation for each program that a map holds from the start, at its place behind the map's definition. */
+  #fillPrograms(map: BpfMap): void {
+    for (const { index, program } of map.programs ?? []) {
+      const place = this.#maps.get(map.name);
+      const symbol = this.#programs.get(program);
+      assert(
+        place !== undefined && symbol !== undefined,
+        `map ${map.name} holds ${program}, which the object doesn't have`,
+      );
+      const offset = place.value + place.size - programSlotBytes(map) + index * slotBytes;
+      this.#elf.relocation(place.section, { offset, symbol, type: relocationType.absolute64 });
+    }
   }
 
   /** A code section with its programs behind one another. */
@@ -88,7 +106,7 @@ class ObjectWriter {
     }
     const flags = sectionFlag.alloc | sectionFlag.exec;
     const section = this.#section(name, sectionType.progbits, flags, 8, code.finish());
-    for (const symbol of symbols) this.#elf.symbol({ ...symbol, section });
+    for (const symbol of symbols) this.#programs.set(symbol.name, this.#elf.symbol({ ...symbol, section }));
     const info: SectionInfo = { nameOffset: this.#btf.text(name), funcs, lines };
     return { section, relocations, info };
   }
@@ -156,16 +174,19 @@ class ObjectWriter {
   #definitionSection(name: string, definitions: readonly Definition[]): Map<string, SymbolSpec> {
     const symbols = new Map<string, SymbolSpec>();
     if (definitions.length === 0) return symbols;
-    const bytes = definitions.reduce((sum, { type }) => sum + type.bytes, 0);
+    const sizeOf = ({ type, extraBytes = 0 }: Definition): number => type.bytes + extraBytes;
+    const bytes = definitions.reduce((sum, definition) => sum + sizeOf(definition), 0);
     const flags = sectionFlag.alloc | sectionFlag.write;
     const section = this.#section(name, sectionType.progbits, flags, 8, new Uint8Array(bytes));
     let offset = 0;
-    const variables = definitions.map(({ name: variableName, type }) => {
+    const variables = definitions.map((definition) => {
+      const { name: variableName, type } = definition;
+      const size = sizeOf(definition);
       assert(!symbols.has(variableName), `two definitions of ${variableName} in ${name}`);
-      symbols.set(variableName, this.#variableSymbol(variableName, section, offset, type.bytes, false));
+      symbols.set(variableName, this.#variableSymbol(variableName, section, offset, size, false));
       const variable = this.#btf.variable(variableName, type, btfLinkage.global);
-      const place = { variable, offsetBytes: offset, bytes: type.bytes };
-      offset += type.bytes;
+      const place = { variable, offsetBytes: offset, bytes: size };
+      offset += size;
       return place;
     });
     this.#btf.section(name, bytes, variables);

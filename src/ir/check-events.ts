@@ -50,10 +50,7 @@ export function checkTail(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
     return [];
   }
   if (ctx.attach !== null && !fitsOthers(ctx, map)) {
-    const message = `\`${map.name}\` holds programs of another kind: one that goes on by it differs in \`frags\`, \`devmap\` or \`cpumap\``;
-    ctx.diagnostics.add(
-      messages.badMap(statement.map.span, message, { help: "give programs of each kind a map of their own" }),
-    );
+    ctx.diagnostics.add(messages.unlikePrograms(statement.map.span, map.name));
     return [];
   }
   return [{ kind: "tail", map, index, orElse: statement.orElse?.verdict ?? null, span }];

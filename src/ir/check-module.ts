@@ -18,6 +18,7 @@ import * as messages from "./messages.ts";
 import { sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
 import type { SetFile } from "./set-file.ts";
+import { checkStaticPrograms } from "./static-programs.ts";
 
 /** The files of a compilation. */
 export interface Sources {
@@ -93,6 +94,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
   for (const decl of users.flatMap((file) => file.items)) {
     if (decl.kind === "fnDecl" && !ctx.called.has(decl)) checkUncalled(ctx, decl);
   }
+  checkStaticPrograms(ctx, maps, programs);
   const tests = checkTests(
     ctx,
     sources.main.items.filter((i) => i.kind === "testDecl"),

@@ -15,6 +15,7 @@ import { type Attributes, attributesOf, NO_ATTRIBUTES } from "./map-attributes.t
 import * as messages from "./messages.ts";
 import { badPrefixType } from "./messages-sets.ts";
 import { Scope } from "./scope.ts";
+import { withPrograms } from "./static-programs.ts";
 import { ERROR, scalarBits, type Type, typeName, U8, U32, U64 } from "./types.ts";
 
 /** What each kind that `map` declares has between its angle brackets. */
@@ -83,7 +84,8 @@ export function makeMap(ctx: Context, decl: NamedDecl): MapSymbol | null {
     }
     case "targetDecl": {
       const kind = decl.mapKind === "perf" ? "perf_event_array" : decl.mapKind;
-      return makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
+      const map = makeByWord(ctx, decl, kind, decl.mapKind, decl.size, decl.attributes);
+      return map === null || decl.programs === null ? map : withPrograms(ctx, map, decl.programs);
     }
     case "limiterDecl": {
       const key = decl.key === null ? U32 : keyType(ctx, decl.key);

@@ -125,6 +125,8 @@ export interface MapSymbol {
   readonly via?: Entry;
   readonly span: Span;
 }
+  /** The programs that a map of programs holds from the start, by rising index; absent for others. */
+  readonly programs?: readonly StaticProgram[];
 
 /** A global: `config` lives in .rodata, `var` in .data or .bss. */
 export interface GlobalSymbol {

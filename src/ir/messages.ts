@@ -270,6 +270,14 @@ export function badMap(span: Span, message: string, extras: DiagnosticExtras = {
   return errorAt(span, "X0501", message, extras);
 }
 
+export function unlikePrograms(span: Span, map: string): Diagnostic {
+  return badMap(
+    span,
+    `\`${map}\` holds programs of another kind: one that goes on by it differs in \`frags\`, \`devmap\` or \`cpumap\``,
+    { help: "give programs of each kind a map of their own" },
+  );
+}
+
 export function prefixOutOfPlace(span: Span): Diagnostic {
   return badMap(span, "a prefix is the key of a set or of a map of kind lpm_trie, and nothing else", {
     help: "write an address, or the numbers of one",

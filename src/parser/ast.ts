@@ -117,6 +117,15 @@ export interface TargetDecl {
   readonly name: Name;
   readonly size: Expr | null;
   readonly attributes: readonly MapAttribute[];
+  /** `= { first, 3: third }` behind a map of programs; null where nothing was written. */
+  readonly programs: readonly ProgramEntry[] | null;
+  readonly span: Span;
+}
+
+/** A program that a map of programs holds from the start; `index` null: the one behind the entry before. */
+export interface ProgramEntry {
+  readonly index: Expr | null;
+  readonly program: Name;
   readonly span: Span;
 }
 

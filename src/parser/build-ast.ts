@@ -136,8 +136,22 @@ export class AstBuilder extends StatementBuilder {
       name: this.declared(node),
       size: this.optionalExpr(child(node, "expression")),
       attributes: this.#attributes(node),
+      programs: this.#programList(child(node, "programList")),
       span: this.span(node),
     };
+  }
+
+  #programList(node: CstNode | undefined): ast.ProgramEntry[] | null {
+    if (node === undefined) return null;
+    return nodes(node, "programEntry").map((entry) => {
+      const literal = token(entry, "LITERAL");
+      const label = token(entry, "LABEL");
+      const program = this.name(token(entry, "NAME"), entry);
+      const name = label === undefined ? null : this.name(label, entry);
+      const index: ast.Expr | null =
+        literal !== undefined ? this.literal(literal) : name === null ? null : { kind: "name", name, span: name.span };
+      return { index, program, span: this.span(entry) };
+    });
   }
 
   #attributes(node: CstNode): ast.MapAttribute[] {

@@ -13,6 +13,7 @@ export const usages: Readonly<Record<string, string>> = {
   counterDecl: "counters are declared as `counter hits, by_port[u16]`",
   limiterDecl: "a limiter is declared as `limiter syns[65536] : 1000/s burst 200 per ipv4`",
   targetDecl: "such a map is declared as `xskmap xsk[64]`",
+  programEntry: "programs are put in as `prog_array stages[8] = { first, 3: third }`",
   constDecl: "constants are declared as `const LIMIT = 1000` or `const set ports = { 80, 443 }`",
   configDecl: "a setting is declared as `config threshold : u32 = 100`",
   varDecl: "a variable is declared as `var seen : u64`",

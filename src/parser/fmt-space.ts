@@ -6,7 +6,7 @@ import { bracketOf, type Piece } from "./fmt-pieces.ts";
 /** Parentheses that belong to the name before them. */
 const CALLS = new Set(["arguments", "fnDecl", "covers"]);
 /** Colons that belong to the name before them (`saddr: 10.0.0.1`); others stand apart (`saddr : ipv4`). */
-const LABELS = new Set(["fieldInit", "argument"]);
+const LABELS = new Set(["fieldInit", "argument", "programEntry"]);
 
 /** Whether a space stands before piece `i` when it follows its predecessor on the same line. */
 export function spaceBefore(pieces: readonly Piece[], i: number): boolean {

@@ -42,8 +42,14 @@ function declaration(d: ast.Decl, indent: string): string {
       const slash = d.rate.kind === "number" ? "/" : " / ";
       return `limiter ${d.name.text}[${formatExpr(d.size)}] : ${atom(d.rate)}${slash}${d.per.text}${burst}${key}`;
     }
-    case "targetDecl":
-      return `${d.mapKind} ${d.name.text}${d.size === null ? "" : `[${formatExpr(d.size)}]`}${words(d.attributes)}`;
+    case "targetDecl": {
+      const entry = (e: ast.ProgramEntry): string =>
+        `${e.index === null ? "" : `${formatExpr(e.index)}: `}${e.program.text}`;
+      const programs =
+        d.programs === null ? "" : ` = ${d.programs.length === 0 ? "{}" : `{ ${d.programs.map(entry).join(", ")} }`}`;
+      const size = d.size === null ? "" : `[${formatExpr(d.size)}]`;
+      return `${d.mapKind} ${d.name.text}${size}${words(d.attributes)}${programs}`;
+    }
     case "constDecl":
       return `const ${d.name.text}${typed(d.type)} = ${formatExpr(d.value)}`;
     case "constSetDecl": {

@@ -133,6 +133,34 @@ export class RuleParser extends StatementRules {
       this.CONSUME(t.RightBracket);
     });
     this.MANY(() => this.CONSUME(t.MapAttributeToken));
+    this.OPTION1(() => {
+      this.CONSUME(t.Equals);
+      this.SUBRULE(this.programList);
+    });
+  });
+
+  readonly programList = this.RULE("programList", () => {
+    this.CONSUME(t.LeftBrace);
+    this.OPTION(() => {
+      this.SUBRULE(this.programEntry);
+      this.MANY({
+        GATE: () => this.LA(2).tokenType !== t.RightBrace,
+        DEF: () => {
+          this.CONSUME(t.Comma);
+          this.SUBRULE1(this.programEntry);
+        },
+      });
+      this.OPTION1(() => this.CONSUME1(t.Comma));
+    });
+    this.CONSUME(t.RightBrace);
+  });
+
+  readonly programEntry = this.RULE("programEntry", () => {
+    this.OPTION(() => {
+      this.OR([{ ALT: () => this.CONSUME(t.LiteralToken) }, { ALT: () => this.CONSUME(t.LabelToken) }]);
+      this.CONSUME(t.Colon);
+    });
+    this.CONSUME(t.NameToken);
   });
 
   readonly constDecl = this.RULE("constDecl", () => {
@@ -274,6 +302,10 @@ export class RuleParser extends StatementRules {
   });
 
   readonly covers = this.RULE("covers", () => {
+    this.OPTION4(() => {
+      this.CONSUME(t.If);
+      this.CONSUME(t.NameToken);
+    });
     this.CONSUME(t.Covers);
     this.CONSUME(t.LeftParen);
     this.AT_LEAST_ONE_SEP({ SEP: t.Comma, DEF: () => this.CONSUME(t.NameToken) });

@@ -24,6 +24,7 @@ import {
   LeftParen,
   Less,
   LiteralToken,
+  MapAttributeToken,
   OrFallback,
   Redirect,
   RightBrace,
@@ -32,6 +33,7 @@ import {
   reservedWordTypes,
   Semicolon,
   StringToken,
+  TargetKindToken,
   UpdateOperator,
   VerdictToken,
   WordToken,
@@ -47,7 +49,8 @@ export function assignRoles(tokens: readonly IToken[]): IToken[] {
     const token = tokens[i] as IToken;
     const type = token.tokenType;
     if (type === WordToken) {
-      retype(token, roleOf(token.image, tokens[i - 1], tokens[i + 1], tokens[i + 2]));
+      const attribute = isAttribute(tokens, i);
+      retype(token, attribute ? MapAttributeToken : roleOf(token.image, tokens[i - 1], tokens[i + 1], tokens[i + 2]));
     } else if (token.image === "||" && isVerdict(tokens[i + 1], tokens[i + 2])) {
       retype(token, OrFallback);
     } else if (type === Less && brackets === 0) {
@@ -101,6 +104,16 @@ function roleOf(
   if (contextual === Dev) return before?.tokenType === Redirect && namesDevice(after) ? Dev : IdentifierToken;
   if (contextual === Inner) return next === WordToken ? Inner : IdentifierToken;
   return contextual;
+}
+
+/** Whether a map's attribute stands there before its contents (`prog_array stages[8] pinned = { … }`), where else a name would. */
+function isAttribute(tokens: readonly IToken[], at: number): boolean {
+  const { image, tokenType } = tokens[at] as IToken;
+  if (tokenType !== WordToken || contextualWordTypes.get(image) !== MapAttributeToken) return false;
+  if (tokens[at + 1]?.tokenType !== Equals || tokens[at + 2]?.tokenType !== LeftBrace) return false;
+  const before = tokens[at - 1]?.tokenType;
+  const named = tokens[at - 2]?.tokenType.CATEGORIES?.includes(TargetKindToken) === true;
+  return before === RightBracket || before === MapAttributeToken || named;
 }
 
 /** Whether a device's name or number follows `redirect dev`: else `dev` is a map. */

@@ -47,6 +47,17 @@ export class StandardMachine extends Machine {
       helpers: helperTable(new Network(network)),
     });
     this.#host = host;
+    for (const map of this.maps.values()) this.#fillPrograms(map);
+  }
+
+  /** What a loader puts into a map of programs, as far as the programs are in the machine. Throws MapError. */
+  #fillPrograms(map: MachineMap): void {
+    for (const { index, program } of map.image.programs ?? []) {
+      const handle = this.programHandle(program);
+      if (handle === null) continue;
+      const result = map.userUpdate(wordOf(index), wordOf(handle), 0);
+      if (result < 0) throw new MapError(`map ${map.name}: program ${program} at ${index}`, result);
+    }
   }
 
   /** The number that stands for a program in values of prog_arrays, devmaps and cpumaps; null when there is no such program. */
@@ -74,6 +85,12 @@ export class StandardMachine extends Machine {
   createMap(image: ImageMap): MachineMap {
     return made(image, this.#host);
   }
+}
+
+function wordOf(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  new DataView(bytes.buffer).setUint32(0, value, true);
+  return bytes;
 }
 
 function made(image: ImageMap, host: MapHost): MachineMap {

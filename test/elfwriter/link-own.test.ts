@@ -135,7 +135,12 @@ describe("what the compiler makes", () => {
     source: readFileSync(new URL(`../../examples/${name}.xdp`, import.meta.url), "utf8"),
     files: {},
   }));
-  test.each([...examples, ...actionPrograms, ...statePrograms, ...structurePrograms])("$name", ({ source, files }) => {
+  const stages = {
+    name: "maps of programs",
+    source: "prog_array s[4] = { b }\nprog_array t[4] = { 2: a, b }\nprogram a { tail s[0] }\nprogram b { tail t[3] }\n",
+    files: {},
+  };
+  test.each([stages, ...examples, ...actionPrograms, ...statePrograms, ...structurePrograms])("$name", ({ source, files }) => {
     written.length = 0;
     const result = compileText(source, { checkEachPass: false, ...(files === undefined ? {} : { files }) });
     expect(result.output).not.toBeNull();

@@ -378,6 +378,7 @@ const faulty: Readonly<Record<keyof typeof linkFaults, () => ObjectFile>> = {
   "maps-without-btf": () => objectOf([], { sections: [sectionOf(".maps", new Uint8Array(32))] }),
   "map-type": () => objectWithMap(mapOf("m", { type: null })),
   "map-size": () => objectWithMap(mapOf("m", { valueType: 1, valueBytes: 2 ** 32 }), [int]),
+  "map-program": () => objectWithMap(mapOf("m", { programs: [{ index: 2, program: "nobody" }] })),
   "map-fields": () => objectWithMap(mapOf("m", { keyType: 1, valueType: 2, valueBytes: 0 }), endlessStruct()),
   "map-unknown": () => {
     const object = objectWithMap(mapOf("m"));

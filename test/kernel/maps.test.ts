@@ -345,6 +345,31 @@ describeWith("maps", [kernelProblem()], () => {
       expect(subject.run(packet(eth(), ipv6(), udp()), "first")).toBe("aborted");
     });
 
+    test("tails to programs that the map holds from the start", () => {
+      const subject = load(
+        `const LAST = 6
+        prog_array stages[8] = { second, 3: third, fourth, LAST: second }
+        map seen : array<u32>[1]
+        program first { tail stages[meta.rx_queue_index] or drop }
+        program second { seen[0] += 1
+          if ip then tail stages[ip.ttl as u32]
+          aborted }
+        program third { tx }
+        program fourth { tail stages[3] }\n`,
+      );
+      const run = (ttl: number, program: string): string => subject.run(packet(eth(), ip({ ttl }), udp()), program);
+      // The map's entry 0 is the program that asks: the kernel goes round 33 times.
+      expect(run(0, "first")).toBe("pass");
+      expect(subject.get("seen", u32(0))).toEqual(u32(33));
+      expect([1, 2, 3, 4, 5, 7, 8].map((ttl) => run(ttl, "first"))).toEqual([
+        ...["pass", "pass", "tx", "tx", "pass", "pass", "pass"],
+      ]);
+      expect(subject.get("seen", u32(0))).toEqual(u32(33 + 7));
+      expect(subject.run(packet(eth(), ipv6(), udp()), "first")).toBe("aborted");
+      subject.enter("stages", 0, "third");
+      expect(run(9, "first"), "user space may change it").toBe("tx");
+    });
+
     test("flags of maps", () => {
       const subject = load(
         `map a : array<u32>[4] mmapable  map b : hash<u32, u32>[4] no_prealloc zero_seed  map c : lru_hash<u32, u32>[4] no_common_lru

@@ -366,6 +366,24 @@ describe("traps", () => {
     expect(itemsOf("ringbuf events[256K]   perf  samples   prog_array stages[8]")).toHaveLength(3);
   });
 
+  it("a map of programs may say what it holds", () => {
+    const listOf = (text: string) => {
+      const [item, ...rest] = itemsOf(text);
+      expect(rest).toEqual([]);
+      const entries = item!.programs as { index: { value?: string; name?: string } | null; program: string }[];
+      const words = item!.attributes as string[];
+      return [...words, ...entries.map((e) => `${e.index?.value ?? e.index?.name ?? ""}:${e.program}`)];
+    };
+    expect(listOf("prog_array s[8] = { a, b }")).toEqual([":a", ":b"]);
+    expect(listOf("prog_array s[8] = { 3: a, b, LAST: c, }")).toEqual(["3n:a", ":b", "LAST:c"]);
+    expect(listOf("prog_array s[8] pinned rdonly = { a }")).toEqual(["pinned", "rdonly", ":a"]);
+    expect(listOf("prog_array pinned pinned = { count, pinned: lru }")).toEqual(["pinned", ":count", "pinned:lru"]);
+    expect(listOf("prog_array s[8] = {}")).toEqual([]);
+    expect(itemsOf("prog_array s[8]\npinned = 3").map((i) => i.kind)).toEqual(["targetDecl", "assign"]);
+    expect(faultsOf("prog_array s[8] = a")[0]).toMatch(/X01/);
+    expect(faultsOf("prog_array s[8] = { 3 }")[0]).toMatch(/X01/);
+  });
+
   it("an index or arguments may stand on the next line", () => {
     expect(itemsOf("count hits\n[x]")).toHaveLength(1);
     expect(itemsOf("redirect ports\n[1]")).toHaveLength(1);

@@ -104,6 +104,33 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     says: /frags/,
   },
   {
+    name: "contents of a map that user space fills",
+    source: "devmap «d»[4] = { a }\nprogram a { pass }\n",
+    says: /prog_array/,
+  },
+  { name: "a program that isn't there", source: "prog_array s[4] = { «b» }\nprogram a { pass }\n" },
+  { name: "no program", source: "counter c\nprog_array s[4] = { «c» }\nprogram a { count c }\n", says: /no program/ },
+  {
+    name: "more programs than places",
+    source: "prog_array s[2] = { a, 1: a, «a» }\nprogram a { pass }\n",
+    says: /0 to 1/,
+  },
+  {
+    name: "two programs at one place",
+    source: "prog_array s[4] = { a, a, «1: a» }\nprogram a { pass }\n",
+    says: /twice/,
+  },
+  {
+    name: "programs of two kinds in one map's contents",
+    source: "prog_array s[4] = { a, «b» }\nprogram a { pass }\nprogram b frags { pass }\n",
+    says: /frags/,
+  },
+  {
+    name: "a program that differs from those that go on by the map",
+    source: "prog_array s[4] = { «b» }\nprogram a { tail s[0] }\nprogram b cpumap { pass }\n",
+    says: /cpumap/,
+  },
+  {
     name: "fields under a CRC aren't written",
     source: "if sctp then { «sctp.dport = 9» }\n",
     says: /covers/,
