@@ -128,6 +128,14 @@ export interface MapSymbol {
   /** The programs that a map of programs holds from the start, by rising index; absent for others. */
   readonly programs?: readonly StaticProgram[];
 
+/** A program that stands at an index of a map of programs when the object is loaded. */
+export interface StaticProgram {
+  readonly index: number;
+  readonly program: string;
+  /** Where the program is named. */
+  readonly span: Span;
+}
+
 /** A global: `config` lives in .rodata, `var` in .data or .bss. */
 export interface GlobalSymbol {
   readonly kind: "global";
