@@ -8,6 +8,8 @@ import type { KernelVersion } from "../bpf/kernel.ts";
 import { kernelVersions, parseKernelVersion } from "../bpf/kernel.ts";
 import type { CheckRequest } from "./check-options.ts";
 import { addCheckCommand } from "./check-options.ts";
+import type { DeviceRequest } from "./device-options.ts";
+import { addAttachCommand, addDetachCommand, addStatusCommand } from "./device-options.ts";
 import { CliFailure } from "./failure.ts";
 import type { FmtRequest } from "./fmt-options.ts";
 import { addFmtCommand } from "./fmt-options.ts";
@@ -82,6 +84,7 @@ export type Request = (
   | TestRequest
   | RunRequest
   | LspRequest
+  | DeviceRequest
 ) & {
   readonly manner: Manner;
 };
@@ -122,7 +125,7 @@ function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
     .usage(
-      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE\n       xdpc lsp --stdio",
+      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE\n       xdpc lsp --stdio\n       xdpc attach FILE IFACE\n       xdpc detach IFACE\n       xdpc status [IFACE]",
     )
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
@@ -202,6 +205,18 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
   addLspCommand(root, (made) => {
     refuseRootOptions(root, "lsp");
     give({ ...made, manner: mannerOf(root) });
+  });
+  const attach = addAttachCommand(root, tools, (made) => {
+    refuseRootOptions(root, "attach");
+    give({ ...made, manner: mannerOf(root, attach) });
+  });
+  const detach = addDetachCommand(root, (made) => {
+    refuseRootOptions(root, "detach");
+    give({ ...made, manner: mannerOf(root, detach) });
+  });
+  const status = addStatusCommand(root, (made) => {
+    refuseRootOptions(root, "status");
+    give({ ...made, manner: mannerOf(root, status) });
   });
   return root;
 }

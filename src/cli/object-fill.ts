@@ -43,7 +43,8 @@ function list(text: string): readonly string[] {
   return parts.map((p) => p.trim()).filter((p) => p !== "");
 }
 
-function input(text: string): MapInput {
+/** A key or value as people write it: a number, JSON for structs and booleans, else text. Throws CliFailure. */
+export function input(text: string): MapInput {
   const word = text.trim();
   if (/^(?:0x[0-9a-fA-F]+|\d+)$/.test(word)) return BigInt(word);
   if (/^[[{"]|^(?:true|false)$/.test(word)) {

@@ -56,10 +56,16 @@ function perform(request: Request, system: System, reporter: Reporter): number {
     case "lsp":
       // The server has a bundle of its own, which bin/xdpc starts.
       throw new CliFailure("the server isn't in this bundle: start it by bin/xdpc, or with node dist/lsp.cjs --stdio");
+    default:
+      // Commands on devices load a native module: they have a bundle of their own, which bin/xdpc starts (device-run.ts).
+      throw new CliFailure(
+        `xdpc ${request.kind} isn't in this bundle: start it by bin/xdpc, or with node dist/device.cjs`,
+      );
   }
 }
 
-function reportFailure(error: unknown, system: System, reporter: Reporter): number {
+/** Tells what ended a run and gives the exit code it means: a fault of usage or of the system, or a bug of ours. */
+export function reportFailure(error: unknown, system: System, reporter: Reporter): number {
   if (error instanceof CliFailure) {
     reporter.info("failure", { message: error.message }, `xdpc: ${error.message}`);
     return EXIT.usage;
@@ -81,7 +87,8 @@ function reportFailure(error: unknown, system: System, reporter: Reporter): numb
   return EXIT.bug;
 }
 
-function say(reporter: Reporter, system: System, code: number): number {
+/** Writes what was collected to standard error; gives back the exit code. */
+export function say(reporter: Reporter, system: System, code: number): number {
   try {
     system.write(2, utf8(reporter.take()));
   } catch {
@@ -90,6 +97,7 @@ function say(reporter: Reporter, system: System, code: number): number {
   return code;
 }
 
-function reporterFor(manner: Manner, system: System): Reporter {
+/** The reporter that speaks as was asked for. */
+export function reporterFor(manner: Manner, system: System): Reporter {
   return manner.json ? jsonReporter() : textReporter(() => wantsColor(manner.color, system, 2));
 }

@@ -22,20 +22,24 @@ export const BPF = {
   getInfo: 15,
   btfGetFdById: 19,
   mapLookupAndDelete: 21,
+  mapLookupBatch: 24,
 } as const;
 
 /** The size of the attributes that are given: enough for all commands here; the kernel takes zeros behind those it knows. */
 const ATTR_BYTES = 144;
 
-/** Calls bpf(2); `fill` writes the attributes, which are zero before. Negative results are error numbers. */
+/** Calls bpf(2); `fill` writes the attributes, which are zero before, `after` reads them, also where it failed. Negative results are error numbers. */
 export function bpfCall(command: number, fill: (attr: DataView) => void, after?: (attr: DataView) => void): number {
-  return withMemory([ATTR_BYTES], (attr) => {
-    fill(attr.view);
-    const result = systemCall("bpf", command, attr.address, ATTR_BYTES);
-    if (result >= 0) after?.(attr.view);
-    return result;
-  });
+  shared ??= allocate(ATTR_BYTES);
+  shared.bytes.fill(0);
+  fill(shared.view);
+  const result = systemCall("bpf", command, shared.address, ATTR_BYTES);
+  after?.(shared.view);
+  return result;
 }
+
+/** The attributes' memory: calls don't nest. */
+let shared: NativeMemory | null = null;
 
 /** Pins what a descriptor stands for. Returns 0 or an error number. */
 export function pin(fd: number, path: string): number {

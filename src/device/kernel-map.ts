@@ -16,7 +16,7 @@ import type { Codec } from "../value-codec.ts";
 import { btfCodec, plainCodec } from "../value-codec.ts";
 import { BPF, bpfCall, btfBytes, type MapInfo, mapInfo, openById, openPin } from "./bpf-call.ts";
 import { ERRNO } from "./errno.ts";
-import { allocate, closeFd, type NativeMemory } from "./native.ts";
+import { allocate, closeFd, type NativeMemory, withMemory } from "./native.ts";
 
 /** When an update goes ahead: always, only if the key is new, only if it exists. **Source:** BPF_ANY, BPF_NOEXIST, BPF_EXIST. */
 export const UPDATE = { any: 0, new: 1, existing: 2 } as const;
@@ -30,6 +30,10 @@ export function possibleCpus(): number {
 }
 
 let cpus: number | null = null;
+
+/** Entries read with one call. */
+const BATCH_ENTRIES = 1024;
+const MOST_BATCH_ENTRIES = 1 << 20;
 
 /** The BTF that the kernel holds under an id; null where there is none or it can't be read. */
 export function kernelBtf(id: number): DecodedBtf | null {
@@ -134,10 +138,7 @@ export class KernelMap {
     const result = this.#element(command, key, true, 0);
     if (result === -ERRNO.ENOENT) return null;
     if (result < 0) return result;
-    const step = this.#step;
-    return Array.from({ length: this.parts }, (_, cpu) =>
-      this.#value.bytes.slice(cpu * step, cpu * step + this.info.valueBytes),
-    );
+    return this.#parted(this.#value.bytes.slice());
   }
 
   /** Sets an entry: one value for every CPU, or one that all get. Returns 0 or an error number (E2BIG: full). */
@@ -148,6 +149,13 @@ export class KernelMap {
       if (one !== undefined) this.#value.bytes.set(one, cpu * this.#step);
     }
     return this.#element(BPF.mapUpdate, key, true, flags);
+  }
+
+  /** Whether a bloom filter may hold a value; an error number where it isn't one. */
+  mayHold(value: Uint8Array): boolean | number {
+    this.#value.bytes.set(value);
+    const result = this.#element(BPF.mapLookup, new Uint8Array(0), true, 0);
+    return result === -ERRNO.ENOENT ? false : result < 0 ? result : true;
   }
 
   /** Removes an entry. Returns 0 or an error number (ENOENT: there is none). */
@@ -182,13 +190,75 @@ export class KernelMap {
   }
 
   /** All entries with the values of each CPU; those that vanish meanwhile are left out. null where there are none to walk. */
-  entries(limit = Number.POSITIVE_INFINITY): readonly (readonly [Uint8Array, readonly Uint8Array[]])[] | null {
-    const keys = this.keys(limit);
-    if (keys === null) return null;
-    return keys.flatMap((key) => {
-      const values = this.lookup(key);
-      return values === null || typeof values === "number" ? [] : [[key, values] as const];
-    });
+  entries(): readonly (readonly [Uint8Array, readonly Uint8Array[]])[] | null {
+    const all: (readonly [Uint8Array, readonly Uint8Array[]])[] = [];
+    const batched = this.eachEntry((key, values) => all.push([key.slice(), this.#parted(values.slice())]));
+    return batched < 0 ? null : all;
+  }
+
+  /**
+   * Gives every entry to `each`: its key, and its values as they lie in memory (a per-CPU map: each CPU's at a multiple of `stepBytes`). Both are
+   * only valid during the call. Many entries are read with one call where the kernel can (5.6, per-CPU arrays 5.13). Returns 0 or an error
+   * number.
+   */
+  eachEntry(each: (key: Uint8Array, values: Uint8Array) => void): number {
+    const result = this.#eachInBatches(each);
+    if (result !== -ERRNO.EINVAL && result !== -ERRNO.ENOTSUPP && result !== -ERRNO.EOPNOTSUPP) return result;
+    const keys = this.keys();
+    if (keys === null) return result;
+    for (const key of keys) {
+      if (this.#element(BPF.mapLookup, key, true, 0) === 0) each(key, this.#value.bytes);
+    }
+    return 0;
+  }
+
+  #eachInBatches(each: (key: Uint8Array, values: Uint8Array) => void): number {
+    const { keyBytes } = this.info;
+    const valueBytes = this.#step * this.parts;
+    if (keyBytes === 0) return -ERRNO.EINVAL;
+    for (let room = BATCH_ENTRIES; ; room *= 2) {
+      const result = withMemory([room * keyBytes, room * valueBytes, Math.max(keyBytes, 8)], (keys, values, place) => {
+        for (let isFirst = true; ; isFirst = false) {
+          let count = 0;
+          const done = bpfCall(
+            BPF.mapLookupBatch,
+            (attr) => {
+              if (!isFirst) attr.setBigUint64(0, place.address, true);
+              attr.setBigUint64(8, place.address, true);
+              attr.setBigUint64(16, keys.address, true);
+              attr.setBigUint64(24, values.address, true);
+              attr.setUint32(32, room, true);
+              attr.setUint32(36, this.fd, true);
+            },
+            (attr) => {
+              count = attr.getUint32(32, true);
+            },
+          );
+          const isEnd = done === -ERRNO.ENOENT;
+          if (done < 0 && !isEnd) return { done, isFirst };
+          for (let i = 0; i < count; i++)
+            each(
+              keys.bytes.subarray(i * keyBytes, (i + 1) * keyBytes),
+              values.bytes.subarray(i * valueBytes, (i + 1) * valueBytes),
+            );
+          if (isEnd) return { done: 0, isFirst };
+        }
+      });
+      // A hash gives a bucket at once: where one has more than there is room for, more room is needed, from the start.
+      if (result.done !== -ERRNO.ENOSPC || !result.isFirst || room > MOST_BATCH_ENTRIES) return result.done;
+    }
+  }
+
+  /** The bytes between one CPU's value and the next one's. */
+  get stepBytes(): number {
+    return this.#step;
+  }
+
+  #parted(values: Uint8Array): readonly Uint8Array[] {
+    const step = this.#step;
+    return Array.from({ length: this.parts }, (_, cpu) =>
+      values.subarray(cpu * step, cpu * step + this.info.valueBytes),
+    );
   }
 
   #element(command: number, key: Uint8Array, hasValue: boolean, flags: number): number {

@@ -48,6 +48,8 @@ function bind(lib: ReturnType<typeof Koffi.load>) {
     programFd: lib.func("int bpf_program__fd(void *program)"),
     setProgramType: lib.func("int bpf_program__set_type(void *program, int type)"),
     setAutoload: lib.func("int bpf_program__set_autoload(void *program, bool load)"),
+    setProgramDevice: lib.func("void bpf_program__set_ifindex(void *program, uint32 index)"),
+    setMapDevice: lib.func("int bpf_map__set_ifindex(void *map, uint32 index)"),
     nextMap: lib.func("void *bpf_object__next_map(void *object, void *previous)"),
     mapName: lib.func("const char *bpf_map__name(void *map)"),
     mapFd: lib.func("int bpf_map__fd(void *map)"),
@@ -103,6 +105,8 @@ export interface ObjectMapHandle {
 export interface LibbpfObject {
   readonly programs: readonly ObjectProgram[];
   readonly maps: readonly ObjectMapHandle[];
+  /** Before loading: programs and maps go into the hardware of a device. */
+  offloadTo(index: number): void;
   /** Creates the maps and loads the programs. `result` is 0 or an error number; `log` what the verifier (or BTF's check) said. */
   load(): { readonly result: number; readonly log: string };
   /** Closes all descriptors: what is pinned or attached lives on. */
@@ -140,9 +144,15 @@ export function openObject(bytes: Uint8Array, name: string): LibbpfObject | numb
     release();
     return result;
   }
+  const programs = listOf(lib.nextProgram, object);
+  const maps = listOf(lib.nextMap, object);
   return {
-    programs: listOf(lib.nextProgram, object).map((handle) => programOf(lib, handle)),
-    maps: listOf(lib.nextMap, object).map((handle) => mapOf(lib, handle)),
+    programs: programs.map((handle) => programOf(lib, handle)),
+    maps: maps.map((handle) => mapOf(lib, handle)),
+    offloadTo: (index) => {
+      for (const handle of programs) lib.setProgramDevice(handle, index);
+      for (const handle of maps) lib.setMapDevice(handle, index);
+    },
     load: () => {
       log.bytes[0] = 0;
       const result = lib.load(object) as number;

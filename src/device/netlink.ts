@@ -18,7 +18,17 @@ const NESTED = 0x8000;
 const TYPE_MASK = 0x3fff;
 
 /** Attributes of a link. **Source:** if_link.h (enum IFLA_…, IFLA_INFO_…, IFLA_XDP_…). */
-const LINK = { name: 3, mtu: 4, link: 5, info: 18, txQueues: 31, rxQueues: 32, netnsId: 37, xdp: 43 } as const;
+const LINK = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  link: 5,
+  info: 18,
+  txQueues: 31,
+  rxQueues: 32,
+  netnsId: 37,
+  xdp: 43,
+} as const;
 const INFO_KIND = 1;
 const XDP = {
   fd: 1,
@@ -45,6 +55,8 @@ export interface Device {
   readonly index: number;
   readonly name: string;
   readonly mtu: number;
+  /** The MAC address, or what the device has in its place; null without one. */
+  readonly address: Uint8Array | null;
   /** "veth", "bridge" and so on; null for hardware and what has no kind. */
   readonly kind: string | null;
   readonly up: boolean;
@@ -93,7 +105,8 @@ export function setXdp(index: number, mode: XdpMode, fd: number, expected: numbe
 
 // ------------------------------------------------------------------------------------------------------------ messages
 
-interface Message {
+/** A message of an answer; `body` is a copy without the header. */
+export interface Message {
   readonly type: number;
   readonly flags: number;
   readonly body: DataView;
@@ -101,17 +114,23 @@ interface Message {
 
 /** A message about the link `index`, with its attributes. */
 function request(type: number, flags: number, index: number, attributes: readonly Uint8Array[]): Uint8Array {
-  const header = Buffer.alloc(32);
+  const head = Buffer.alloc(16);
+  head.writeInt32LE(index, 4);
+  return netlinkMessage(type, flags, Buffer.concat([head, ...attributes]));
+}
+
+/** A message: its header and `body`. `flags` are NLM_F_*. */
+export function netlinkMessage(type: number, flags: number, body: Uint8Array): Uint8Array {
+  const header = Buffer.alloc(16);
+  header.writeUInt32LE(16 + body.length, 0);
   header.writeUInt16LE(type, 4);
   header.writeUInt16LE(flags, 6);
   header.writeUInt32LE(1, 8);
-  header.writeInt32LE(index, 20);
-  const whole = Buffer.concat([header, ...attributes]);
-  whole.writeUInt32LE(whole.length, 0);
-  return whole;
+  return Buffer.concat([header, body]);
 }
 
-function attribute(type: number, value: Uint8Array): Uint8Array {
+/** An attribute, padded to whole 4 bytes. */
+export function attribute(type: number, value: Uint8Array): Uint8Array {
   const out = Buffer.alloc((4 + value.length + 3) & ~3);
   out.writeUInt16LE(4 + value.length, 0);
   out.writeUInt16LE(type, 2);
@@ -119,14 +138,15 @@ function attribute(type: number, value: Uint8Array): Uint8Array {
   return out;
 }
 
-function int32(value: number): Uint8Array {
+/** An attribute's value of 4 bytes. */
+export function int32(value: number): Uint8Array {
   const out = Buffer.alloc(4);
   out.writeInt32LE(value | 0, 0);
   return out;
 }
 
 /** The attributes in `view` from `start` on, by number. */
-function attributesOf(view: DataView, start: number): ReadonlyMap<number, DataView> {
+export function attributesOf(view: DataView, start: number): ReadonlyMap<number, DataView> {
   const found = new Map<number, DataView>();
   for (let at = start; at + 4 <= view.byteLength; ) {
     const length = view.getUint16(at, true);
@@ -149,6 +169,7 @@ function deviceOf(body: DataView): Device {
     index: body.getInt32(4, true),
     name: textIn(found.get(LINK.name)) ?? "",
     mtu: number(LINK.mtu) ?? 0,
+    address: bytesIn(found.get(LINK.address)),
     kind: textIn(kind),
     up: (body.getUint32(8, true) & 1) !== 0,
     rxQueues: number(LINK.rxQueues) ?? 1,
@@ -169,8 +190,14 @@ function attachedOf(xdp: DataView | undefined): Device["xdp"] {
   });
 }
 
-function textIn(view: DataView | undefined): string | null {
-  return view === undefined ? null : textOf(new Uint8Array(view.buffer, view.byteOffset, view.byteLength));
+function bytesIn(view: DataView | undefined): Uint8Array | null {
+  return view === undefined ? null : new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
+}
+
+/** The text of an attribute, without its closing zero; null where there is none. */
+export function textIn(view: DataView | undefined): string | null {
+  const bytes = bytesIn(view);
+  return bytes === null ? null : textOf(bytes);
 }
 
 /** An acknowledgement: the error number, the request's header, and behind it what the kernel adds. */
@@ -185,13 +212,16 @@ function answerOf({ flags, body }: Message): Answer {
 
 const RECEIVE_BYTES = 1 << 18;
 
-/** Sends a request and gives every message of the answer to `each`, up to its end. */
-function exchange(message: Uint8Array, each: (message: Message) => void): void {
+/**
+ * Sends a request and gives every message of the answer to `each`, up to its end. `family` is the netlink protocol. Throws where there is
+ * no such protocol.
+ */
+export function exchange(message: Uint8Array, each: (message: Message) => void, family: number = NETLINK_ROUTE): void {
   const socket = libcFunction("int socket(int domain, int type, int protocol)");
   const setOption = libcFunction("int setsockopt(int fd, int level, int name, const void *value, uint32 size)");
   const send = libcFunction("long send(int fd, const void *bytes, size_t size, int flags)");
   const receive = libcFunction("long recv(int fd, uint64 bytes, size_t size, int flags)");
-  const fd = checked(socket(AF_NETLINK, SOCK_RAW_CLOEXEC, NETLINK_ROUTE));
+  const fd = checked(socket(AF_NETLINK, SOCK_RAW_CLOEXEC, family));
   const memory = allocate(RECEIVE_BYTES);
   try {
     // Kernels before 4.12 have no words; then there are none.
