@@ -37,6 +37,7 @@ import { optimise } from "./ir/passes/pipeline.ts";
 import { printIr } from "./ir/print.ts";
 import { type ProbedBlock, probe } from "./ir/probes.ts";
 import { validate } from "./ir/validate.ts";
+import { type LineCost, lineCosts } from "./line-costs.ts";
 import { verifyObject } from "./verify.ts";
 
 /** How the compiler gets the texts a file names: the command line reads files, a test or a browser has a table. */
@@ -130,6 +131,8 @@ export interface ProgramReport {
   readonly minimumKernel: KernelVersion;
   /** What needs that kernel, with the source of each fact. */
   readonly reasons: readonly string[];
+  /** What each line of the sources became. */
+  readonly lines: () => readonly LineCost[];
 }
 
 /** Compiles a rule file. User faults come back as diagnostics; an InternalError is a bug of ours. */
@@ -161,14 +164,16 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const object = step("object", null, () => writeObject(made));
   const reports = programs.map(({ program, stackBytes, needs }): ProgramReport => {
     const { minimum, reasons } = minimumKernel(needs);
+    const verdict = verdicts.find((v) => v.program === program.name) ?? null;
     return {
       name: program.name,
       section: program.section,
       instructions: program.insns.reduce((sum, insn) => sum + slotsOf(insn), 0),
       stackBytes,
-      processed: verdicts.find((v) => v.program === program.name)?.report.processed ?? null,
+      processed: verdict?.report.processed ?? null,
       minimumKernel: minimum as KernelVersion,
       reasons: reasons.map((r) => `Linux ${r.kernel} for ${r.what} (${r.source})`),
+      lines: () => lineCosts(program, verdict?.report.visits ?? null),
     };
   });
   const asm = (): string => programs.map(({ program }) => asmText(program)).join("\n");

@@ -73,6 +73,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 /** Files at the top that belong to a room called by its chief file. */
 const BESIDE: Readonly<Record<string, string>> = {
   "analyse.ts": "compile.ts",
+  "line-costs.ts": "compile.ts",
   "c-names.ts": "emit-header.ts",
   "imports.ts": "compile.ts",
   "set-file.ts": "compile.ts",

@@ -2,6 +2,7 @@
 // feature is a file of its own with a plain function, and a row here.
 
 import {
+  CodeLensRequest,
   CompletionRequest,
   DocumentFormattingRequest,
   DocumentOnTypeFormattingRequest,
@@ -14,6 +15,7 @@ import {
   SignatureHelpRequest,
 } from "vscode-languageserver-protocol";
 import { libraryFiles } from "../library.ts";
+import { codeLenses } from "./code-lens.ts";
 import { complete } from "./completion.ts";
 import { documentSymbols } from "./document-symbols.ts";
 import { documentFeature, type Feature } from "./feature.ts";
@@ -33,6 +35,9 @@ const [FIRST_SIGN, ...MORE_SIGNS] = TYPED_SIGNS;
 
 /** Every feature but diagnostics. */
 export const FEATURES: readonly Feature[] = [
+  documentFeature(CodeLensRequest.type, { codeLensProvider: {} }, (document, _params, session) =>
+    codeLenses(document.analysis.file, session.deep(document)),
+  ),
   documentFeature(DocumentSymbolRequest.type, { documentSymbolProvider: true }, ({ analysis }) =>
     documentSymbols(analysis.file),
   ),

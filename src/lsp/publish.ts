@@ -6,11 +6,13 @@ import {
   type ClientCapabilities,
   type Connection,
   type Diagnostic,
+  DiagnosticRefreshRequest,
   type DocumentDiagnosticParams,
   type DocumentDiagnosticReport,
   DocumentDiagnosticRequest,
   type ServerCapabilities,
 } from "vscode-languageserver";
+import type * as base from "../base/diagnostic.ts";
 import { diagnosticsOf } from "./diagnostics.ts";
 import type { Feature } from "./feature.ts";
 import { keyOf } from "./uris.ts";
@@ -25,6 +27,7 @@ export class Publisher {
   readonly #connection: Connection;
   readonly #workspace: Workspace;
   readonly #report: (what: string, error: unknown) => void;
+  readonly #deep: (document: Analysed) => readonly base.Diagnostic[];
   /** What each document was last told, as text, and under which number. */
   readonly #told = new Map<string, { readonly text: string; readonly id: string }>();
   #client: ClientCapabilities = {};
@@ -34,9 +37,16 @@ export class Publisher {
   #stopped = false;
   readonly #loggedFaults = new Set<string>();
 
-  constructor(connection: Connection, workspace: Workspace, report: (what: string, error: unknown) => void) {
+  /** `deep` gives what a whole compilation says of a document, as far as there has been one. */
+  constructor(
+    connection: Connection,
+    workspace: Workspace,
+    deep: (document: Analysed) => readonly base.Diagnostic[],
+    report: (what: string, error: unknown) => void,
+  ) {
     this.#connection = connection;
     this.#workspace = workspace;
+    this.#deep = deep;
     this.#report = report;
   }
 
@@ -75,10 +85,18 @@ export class Publisher {
     this.#timer = setTimeout(() => this.#look([...this.#workspace.documents().map((d) => d.uri)]), wait);
   }
 
+  /** More is known of a document than before. */
+  learnt(document: Analysed): void {
+    if (this.#stopped) return;
+    if (!this.#pulls) this.#tell(document);
+    else if (this.#deep(document).length > 0 && this.#client.workspace?.diagnostics?.refreshSupport === true)
+      this.#sent(this.#connection.sendRequest(DiagnosticRefreshRequest.method));
+  }
+
   /** A document was closed: its diagnostics go, others may change. */
   closed(uri: string): void {
     this.#told.delete(keyOf(uri));
-    if (!this.#pulls) void this.#connection.sendDiagnostics({ uri, diagnostics: [] });
+    if (!this.#pulls) this.#sent(this.#connection.sendDiagnostics({ uri, diagnostics: [] }));
     this.changed();
   }
 
@@ -110,7 +128,12 @@ export class Publisher {
     if (this.#told.get(key)?.text === text) return;
     this.#told.set(key, { text, id: "" });
     const version = document.version === null ? {} : { version: document.version };
-    void this.#connection.sendDiagnostics({ uri: document.uri, ...version, diagnostics });
+    this.#sent(this.#connection.sendDiagnostics({ uri: document.uri, ...version, diagnostics }));
+  }
+
+  /** An editor that is gone or refuses is no fault of ours. */
+  #sent(sending: Promise<unknown>): void {
+    sending.catch((error) => this.#report("diagnostics", error));
   }
 
   #answer(document: Analysed, previous: string | undefined): DocumentDiagnosticReport {
@@ -132,6 +155,6 @@ export class Publisher {
       this.#loggedFaults.add(said);
       this.#report("analysis", fault);
     }
-    return diagnosticsOf(document, this.#workspace, [], this.#client);
+    return diagnosticsOf(document, this.#workspace, this.#deep(document), this.#client);
   }
 }

@@ -5,25 +5,32 @@
 import {
   type CancellationToken,
   type ClientCapabilities,
+  CodeLensRefreshRequest,
   type Connection,
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
+  InlayHintRefreshRequest,
   LSPErrorCodes,
   PositionEncodingKind,
   ResponseError,
   type ServerCapabilities,
   TextDocumentSyncKind,
 } from "vscode-languageserver";
+import type { Diagnostic } from "../base/diagnostic.ts";
+import { deepDiagnostics } from "./deep.ts";
+import { type DeepRunner, DeepSchedule } from "./deep-schedule.ts";
 import type { Feature, Session } from "./feature.ts";
 import { FEATURES } from "./features.ts";
 import { Publisher } from "./publish.ts";
-import { type FileAccess, Workspace } from "./workspace.ts";
+import { type Analysed, type FileAccess, Workspace } from "./workspace.ts";
 
 /** What the server needs of where it runs. */
 export interface Surroundings {
   readonly files: FileAccess;
   readonly version: string;
+  /** Compiles documents as a whole, somewhere else; null: nobody does. */
+  readonly runner: DeepRunner | null;
 }
 
 /** Settings that an editor may give with `initialize` (`initializationOptions`). */
@@ -43,13 +50,42 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
     connection.console.error(`${what}: ${error instanceof Error ? (error.stack ?? message) : message}`);
     return message;
   };
-  const publisher = new Publisher(connection, workspace, report);
+  const { runner } = surroundings;
+  const schedule =
+    runner === null
+      ? null
+      : new DeepSchedule(workspace, runner, (document, result) => {
+          if (result?.fault) report("compilation", result.fault);
+          try {
+            publisher.learnt(document);
+            refresh();
+          } catch (error) {
+            report("results", error);
+          }
+        });
+  const deepOf = (document: Analysed): readonly Diagnostic[] => {
+    const result = schedule?.resultOf(document) ?? null;
+    return result === null ? [] : deepDiagnostics(result, document);
+  };
+  const publisher = new Publisher(connection, workspace, deepOf, report);
+  const changed = (uri: string | null): void => {
+    publisher.changed();
+    schedule?.changed(uri);
+  };
+  /** What an editor shows of an old text it is to ask for again. */
+  const refresh = (): void => {
+    const ask = [
+      client.workspace?.codeLens?.refreshSupport === true ? [CodeLensRefreshRequest.method] : [],
+      client.workspace?.inlayHint?.refreshSupport === true ? [InlayHintRefreshRequest.method] : [],
+    ].flat();
+    for (const method of ask) connection.sendRequest(method).catch((error) => report(method, error));
+  };
   const session: Session = {
     workspace,
     get client() {
       return client;
     },
-    deep: () => null,
+    deep: (document) => schedule?.resultOf(document) ?? null,
   };
 
   const notified = <P>(what: string, handle: (params: P) => void): ((params: P) => void) => {
@@ -78,35 +114,37 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
   connection.onShutdown(() => {
     state = "ended";
     publisher.stop();
+    schedule?.stop();
   });
 
   connection.onDidOpenTextDocument(
     notified("open", ({ textDocument: { uri, version, text } }) => {
       workspace.open(uri, version, text);
-      publisher.changed();
+      changed(uri);
     }),
   );
   connection.onDidChangeTextDocument(
     notified("change", ({ textDocument: { uri, version }, contentChanges }) => {
       workspace.change(uri, version, contentChanges);
-      publisher.changed();
+      changed(uri);
     }),
   );
   connection.onDidCloseTextDocument(
     notified("close", ({ textDocument: { uri } }) => {
       workspace.close(uri);
       publisher.closed(uri);
+      schedule?.changed(uri);
     }),
   );
-  connection.onDidSaveTextDocument(notified("save", () => publisher.changed()));
-  connection.onDidChangeWatchedFiles(notified("files", () => publisher.changed()));
+  connection.onDidSaveTextDocument(notified("save", () => changed(null)));
+  connection.onDidChangeWatchedFiles(notified("files", () => changed(null)));
   connection.onNotification(
     "workspace/didChangeWorkspaceFolders",
     notified("folders", ({ event }: { event: { added: readonly Folder[]; removed: readonly Folder[] } }) => {
       const gone = new Set(event.removed.map(({ uri }) => asFolder(uri)));
       const added = event.added.map(({ uri }) => asFolder(uri));
       workspace.folders = [...workspace.folders.filter((uri) => !gone.has(uri)), ...added];
-      publisher.changed();
+      changed(null);
     }),
   );
 

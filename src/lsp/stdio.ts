@@ -1,11 +1,14 @@
 // The server's process: standard input and output, files of this machine. The only place of the server that knows Node; everything
-// else is server.ts's. Built as a bundle of its own, dist/lsp.cjs, which `xdpc lsp --stdio` starts.
+// else is server.ts's. The same file is the thread that compiles. Built as a bundle of its own, dist/lsp.cjs, which `xdpc lsp --stdio` starts.
 
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { parentPort, Worker } from "node:worker_threads";
 import { createConnection, ProposedFeatures } from "vscode-languageserver/node";
 import { packageVersion } from "../cli/package-files.ts";
+import { type DeepJob, type DeepResult, runDeep } from "./deep.ts";
+import type { DeepRunner } from "./deep-schedule.ts";
 import { serve } from "./server.ts";
 import { keyOf } from "./uris.ts";
 import type { FileAccess } from "./workspace.ts";
@@ -14,6 +17,8 @@ import type { FileAccess } from "./workspace.ts";
 const MOST_BYTES = 16 * 1024 * 1024;
 /** Folders that hold no rules of the user's. */
 const PASSED_BY: ReadonlySet<string> = new Set(["node_modules", "dist", "build", "target"]);
+/** What the thread that compiles may take; a program that needs more has no deep results. */
+const MOST_THREAD_MEBIBYTES = 2048;
 /** How deep rule files are looked for. */
 const MOST_DEPTH = 8;
 
@@ -109,14 +114,66 @@ function list(folder: string): { readonly name: string; isFile(): boolean; isDir
   return readdirSync(folder, { withFileTypes: true });
 }
 
-// `xdpc lsp --stdio` as bin/xdpc passes it on; what an editor's library adds of its own is known to the connection.
-const unknown = process.argv.slice(2).filter((word) => !/^(?:lsp|--stdio|--clientProcessId(?:=\d+)?|\d+)$/.test(word));
-if (unknown.length > 0) {
-  process.stderr.write(`xdpc: xdpc lsp doesn't know ${unknown.join(" ")}; see xdpc lsp --help\n`);
-  process.exit(2);
+/** Runs jobs in a thread, which is ended with the job that isn't wanted any more; a thread without a job waits for the next. */
+function threadRunner(): DeepRunner {
+  let idle: Worker | null = null;
+  const start = (): Worker => {
+    const worker = new Worker(__filename, {
+      // What it writes would be taken for the protocol's.
+      stdout: true,
+      stderr: true,
+      resourceLimits: { maxOldGenerationSizeMb: MOST_THREAD_MEBIBYTES },
+    });
+    worker.unref();
+    // Without a listener an error would end the process; one who waits for a job has a listener of its own.
+    worker.on("error", () => {});
+    worker.on("exit", () => {
+      if (idle === worker) idle = null;
+    });
+    return worker;
+  };
+  return {
+    run(job, done) {
+      const worker = idle ?? start();
+      idle = null;
+      let over = false;
+      const finish = (result: DeepResult | null): void => {
+        if (over) return;
+        over = true;
+        if (result !== null) idle = worker;
+        worker.removeListener("message", finish);
+        worker.removeListener("exit", gone);
+        done(result);
+      };
+      const gone = (): void => finish(null);
+      worker.on("message", finish);
+      worker.on("exit", gone);
+      worker.postMessage(job);
+      return () => {
+        over = true;
+        void worker.terminate();
+      };
+    },
+  };
 }
 
-serve(createConnection(ProposedFeatures.all, process.stdin, process.stdout), {
-  files: fileAccess(),
-  version: packageVersion,
-});
+function main(): void {
+  // `xdpc lsp --stdio` as bin/xdpc passes it on; what an editor's library adds of its own is known to the connection.
+  const unknown = process.argv
+    .slice(2)
+    .filter((word) => !/^(?:lsp|--stdio|--clientProcessId(?:=\d+)?|\d+)$/.test(word));
+  if (unknown.length > 0) {
+    process.stderr.write(`xdpc: xdpc lsp doesn't know ${unknown.join(" ")}; see xdpc lsp --help\n`);
+    process.exit(2);
+  }
+  // What nobody caught is a fault of ours; the editor needn't lose its server over it.
+  process.on("uncaughtException", (error) => process.stderr.write(`xdpc lsp: ${error.stack ?? error.message}\n`));
+  serve(createConnection(ProposedFeatures.all, process.stdin, process.stdout), {
+    files: fileAccess(),
+    version: packageVersion,
+    runner: threadRunner(),
+  });
+}
+
+if (parentPort === null) main();
+else parentPort.on("message", (job: DeepJob) => parentPort?.postMessage(runDeep(job)));

@@ -36,6 +36,17 @@ export interface Analysed {
   readonly version: number | null;
   readonly source: SourceFile;
   readonly analysis: Analysis;
+  /** What was asked for on the way, and the answers. */
+  readonly reads: readonly Read[];
+}
+
+/** A name of a file in a file: what it stands for, or why it can't be read. */
+export interface Read {
+  readonly from: SourceFile;
+  readonly written: string;
+  readonly found: SourceFile | string;
+  /** The URIs at which it was looked for. */
+  readonly tried: readonly string[];
 }
 
 /** Analyses of files that aren't open, kept for the next search. */
@@ -43,18 +54,12 @@ const MOST_KEPT = 64;
 /** Rule files looked for in the editor's folders. */
 const MOST_FILES = 1000;
 
-interface Kept {
-  readonly analysed: Analysed;
-  /** What was asked for on the way, and what the answer was. */
-  readonly reads: ReadonlyMap<string, SourceFile | string>;
-}
-
 /** All documents of one editor. */
 export class Workspace {
   readonly #files: FileAccess;
   readonly #open = new Map<string, OpenDocument>();
   readonly #closed = new Map<string, { readonly text: string; readonly source: SourceFile }>();
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new Map<string, Analysed>();
   readonly #uris = new WeakMap<SourceFile, string>();
   /** The editor's folders, as URIs that end in a slash. */
   folders: readonly string[] = [];
@@ -113,12 +118,12 @@ export class Workspace {
     const source = this.#sourceOf(uri);
     if (typeof source === "string") return null;
     const document = this.document(uri);
-    if (kept !== undefined && kept.analysed.source === source && this.#isFresh(kept)) return kept.analysed;
-    const reads = new Map<string, SourceFile | string>();
+    if (kept !== undefined && kept.source === source && this.#isFresh(kept)) return kept;
+    const reads: Read[] = [];
     const analysis = analyse(source, this.#hostFor(reads));
-    const analysed = { uri: document?.uri ?? uri, version: document?.version ?? null, source, analysis };
+    const analysed = { uri: document?.uri ?? uri, version: document?.version ?? null, source, analysis, reads };
     this.#kept.delete(key);
-    this.#kept.set(key, { analysed, reads });
+    this.#kept.set(key, analysed);
     for (const [old] of this.#kept) {
       if (this.#kept.size <= MOST_KEPT) break;
       if (!this.#open.has(old)) this.#kept.delete(old);
@@ -154,31 +159,35 @@ export class Workspace {
 
   /** A host for compilations: imports are found as the editor sees them. */
   host(): CompileHost {
-    return this.#hostFor(new Map());
+    return this.#hostFor([]);
   }
 
-  #isFresh(kept: Kept): boolean {
-    for (const [uri, found] of kept.reads) if (this.#sourceOf(uri) !== found) return false;
-    return true;
+  #isFresh({ reads }: Analysed): boolean {
+    return reads.every(({ tried, found }) => this.#find(tried) === found);
   }
 
-  #hostFor(reads: Map<string, SourceFile | string>): CompileHost {
+  #hostFor(reads: Read[]): CompileHost {
     return {
       library: (name) => libraryFiles.get(name) ?? null,
       libraryHeaders,
       read: (written, from) => {
-        let error: string | null = null;
-        for (const folder of this.#foldersFor(from)) {
-          const uri = resolve(folder, written);
-          if (uri === null) continue;
-          const found = this.#sourceOf(uri);
-          reads.set(uri, found);
-          if (typeof found !== "string") return { source: found };
-          error ??= found;
-        }
-        return { error: error ?? "the file that names it isn't saved anywhere" };
+        const tried = this.#foldersFor(from).flatMap((folder) => resolve(folder, written) ?? []);
+        const found = this.#find(tried);
+        reads.push({ from, written, found, tried });
+        return typeof found === "string" ? { error: found } : { source: found };
       },
     };
+  }
+
+  /** The first of these that can be read, or why the first can't. */
+  #find(uris: readonly string[]): SourceFile | string {
+    let error: string | null = null;
+    for (const uri of uris) {
+      const found = this.#sourceOf(uri);
+      if (typeof found !== "string") return found;
+      error ??= found;
+    }
+    return error ?? "the file that names it isn't saved anywhere";
   }
 
   #foldersFor(from: SourceFile): readonly string[] {

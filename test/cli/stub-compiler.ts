@@ -55,6 +55,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
           minimumKernel: "5.4",
           reasons: ["5.2: global data"],
           processed: null,
+          lines: () => [],
         },
       ],
       model: { headers: [], devices: [], tests: [], setUp: [], offsetOf: () => 0, probes: new Map() },
