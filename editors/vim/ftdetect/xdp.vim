@@ -1,0 +1,2 @@
+" Which files hold packet rules.
+autocmd BufRead,BufNewFile *.xdp setfiletype xdp
