@@ -2,6 +2,8 @@
 // feature is a file of its own with a plain function, and a row here.
 
 import {
+  CodeActionKind,
+  CodeActionRequest,
   CodeLensRequest,
   CompletionRequest,
   DocumentFormattingRequest,
@@ -15,14 +17,17 @@ import {
   SignatureHelpRequest,
 } from "vscode-languageserver-protocol";
 import { libraryFiles } from "../library.ts";
+import { codeActions } from "./code-actions.ts";
 import { codeLenses } from "./code-lens.ts";
 import { complete } from "./completion.ts";
+import { toProtocol } from "./diagnostics.ts";
 import { documentSymbols } from "./document-symbols.ts";
 import { documentFeature, type Feature } from "./feature.ts";
 import { foldingRanges } from "./folding.ts";
 import { formatDocument, formatOnType, formatRange, TYPED_SIGNS } from "./formatting.ts";
 import { hover } from "./hover.ts";
 import { inlayHints } from "./inlay-hints.ts";
+import { NAME_FEATURES } from "./name-features.ts";
 import { offsetAt } from "./ranges.ts";
 import { ruleCost } from "./rule-cost.ts";
 import { selectionRanges } from "./selection-ranges.ts";
@@ -35,6 +40,14 @@ const [FIRST_SIGN, ...MORE_SIGNS] = TYPED_SIGNS;
 
 /** Every feature but diagnostics. */
 export const FEATURES: readonly Feature[] = [
+  documentFeature(
+    CodeActionRequest.type,
+    { codeActionProvider: { codeActionKinds: [CodeActionKind.QuickFix] } },
+    (document, { range, context }, { workspace, client }) =>
+      codeActions(document, range, context.only, (diagnostic) =>
+        toProtocol(diagnostic, document.source, workspace, client),
+      ),
+  ),
   documentFeature(CodeLensRequest.type, { codeLensProvider: {} }, (document, _params, session) =>
     codeLenses(document.analysis.file, session.deep(document)),
   ),
@@ -80,4 +93,5 @@ export const FEATURES: readonly Feature[] = [
   documentFeature(InlayHintRequest.type, { inlayHintProvider: true }, ({ analysis, source }, { range }) =>
     inlayHints(analysis, offsetAt(source, range.start), offsetAt(source, range.end)),
   ),
+  ...NAME_FEATURES,
 ];
