@@ -25,6 +25,7 @@ import { headerText } from "./emit-header.ts";
 import type { Context } from "./ir/context.ts";
 import { deepestRules, longestRules } from "./ir/costs.ts";
 import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
+import { eventTypes } from "./ir/event-types.ts";
 import type { HFill, HTest } from "./ir/hir-test.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { btfInt, btfOf } from "./ir/layout.ts";
@@ -156,6 +157,7 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
     data: data.sections(),
   };
   const spanOf = (name: string): Span =>
+    types: eventTypes(module),
     module.programs.find((p) => p.name === name)?.span ?? { file: source, start: 0, end: source.text.length };
   const verdicts =
     options.verify === false ? [] : step("check", null, () => verifyObject(made, spanOf, followed.files));

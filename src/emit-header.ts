@@ -5,12 +5,12 @@ import { assert } from "./base/assert.ts";
 import { fixedValueBytes, type MapKind, mapKindInfo } from "./bpf/maps.ts";
 import { commentText, fileName, memberName, prefixOf, stringLiteral, structName } from "./c-names.ts";
 import { COUNTER_VALUE } from "./ir/declare-map.ts";
-import type { GlobalSymbol, HModule, HStmt, MapSymbol } from "./ir/hir.ts";
+import type { GlobalSymbol, HModule, MapSymbol } from "./ir/hir.ts";
 import { layoutOf, roundUp } from "./ir/layout.ts";
 import { LIMITER_VALUE } from "./ir/limiter.ts";
-import { bodiesOf } from "./ir/presence.ts";
 import { SAMPLE_HEADER, SAMPLE_MAP } from "./ir/sample.ts";
-import { elementsOf, sameType, type Type, U8, U32 } from "./ir/types.ts";
+import { sentTo } from "./ir/sent.ts";
+import { elementsOf, type Type, U8, U32 } from "./ir/types.ts";
 
 /** A member of a struct to be written. */
 interface Member {
@@ -55,24 +55,6 @@ export function headerText(module: HModule, path: string, offsetOf: (global: Glo
       offsetOf,
     );
   return header.finish(fileName(path));
-}
-
-/** What each buffer gets: the types of the values in the order of the rules, each once; SAMPLE_HEADER for samples. */
-function sentTo(module: HModule): Map<MapSymbol, Type[]> {
-  const sent = new Map<MapSymbol, Type[]>();
-  const open: HStmt[] = [];
-  const add = (list: readonly HStmt[]): void => {
-    for (const statement of list.toReversed()) open.push(statement);
-  };
-  for (const program of module.programs.toReversed()) add(program.body);
-  for (let statement = open.pop(); statement !== undefined; statement = open.pop()) {
-    for (const body of bodiesOf(statement).reverse()) add(body);
-    if (statement.kind !== "emit" && statement.kind !== "sample") continue;
-    const known = sent.get(statement.map) ?? [];
-    const type = statement.kind === "emit" ? statement.value.type : SAMPLE_HEADER;
-    if (!known.some((other) => sameType(other, type))) sent.set(statement.map, [...known, type]);
-  }
-  return sent;
 }
 
 class HeaderText {

@@ -53,6 +53,8 @@ export function contextFieldAt(offset: number): ContextFieldName | null {
   return null;
 }
 
+const unsignedInt: BtfType = { kind: "int", name: "unsigned int", bytes: 4, signed: false, bool: false };
+
 /**
  * struct xdp_md as BTF, for the prototypes of programs. Whole rather than only named: the kernel lets extension and tracing
  * programs (freplace, fentry) attach to a program only if its argument points to a struct of that name, and a forward
@@ -66,7 +68,7 @@ export const xdpMd: BtfType = {
   bytes: contextBytes,
   members: Object.entries(contextFields).map(([name, { offset }]) => ({
     name,
-    type: { kind: "int", name: "__u32", bytes: 4, signed: false, bool: false },
+    type: { kind: "typedef", name: "__u32", to: unsignedInt },
     offsetBytes: offset,
   })),
 };

@@ -12,6 +12,8 @@ export interface BpfObject {
   readonly programs: readonly BpfProgram[];
   readonly maps: readonly BpfMap[];
   readonly data: readonly DataSection[];
+  /** Types that nothing in the object has but that its readers want to know: what programs send them. */
+  readonly types?: readonly BtfType[];
 }
 
 /** One program: a global function in its own section (two programs may share a section name). */

@@ -64,6 +64,7 @@ class ObjectWriter {
     for (const map of object.maps) this.#fillPrograms(map);
     for (const data of object.data) this.#dataSection(data);
     this.#runConfigSection(object);
+    for (const type of object.types ?? []) this.#btf.type(type);
     for (const { section, relocations } of code) this.#relocate(section, relocations);
     const ext = encodeBtfExt(code.map((c) => c.info));
     this.#section(".BTF", sectionType.progbits, 0, 4, this.#btf.finish());

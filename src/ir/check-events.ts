@@ -5,6 +5,7 @@ import { checkConstant, checkValue, checkValueAs, typed } from "./check-value.ts
 import type { Context } from "./context.ts";
 import { mapNamed } from "./declare.ts";
 import type { HStmt, MapSymbol } from "./hir.ts";
+import { lostOffset } from "./lost.ts";
 import * as messages from "./messages.ts";
 import { MOST_SAMPLED } from "./sample.ts";
 import type { Scope } from "./scope.ts";
@@ -15,7 +16,8 @@ export function checkEmit(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
   const map = bufferNamed(ctx, statement.map);
   const value = typed(ctx, checkValue(ctx, scope, statement.value));
   if (map === null || value.kind === "error") return [];
-  return [{ kind: "emit", map, value, orElse: statement.orElse?.verdict ?? null, span: statement.span }];
+  const { orElse, span } = statement;
+  return [{ kind: "emit", map, lostAt: lostOffset(ctx, map), value, orElse: orElse?.verdict ?? null, span }];
 }
 
 /** Types `sample events max 96`. */
@@ -30,7 +32,8 @@ export function checkSample(ctx: Context, scope: Scope, statement: ast.Stmt & { 
     return [];
   }
   if (map.mapKind === "ringbuf") ctx.sampledBytes = Math.max(ctx.sampledBytes, Number(bytes));
-  return [{ kind: "sample", map, most: Number(bytes), orElse: statement.orElse?.verdict ?? null, span }];
+  const orElse = statement.orElse?.verdict ?? null;
+  return [{ kind: "sample", map, lostAt: lostOffset(ctx, map), most: Number(bytes), orElse, span }];
 }
 
 function bufferNamed(ctx: Context, name: ast.Name): MapSymbol | null {

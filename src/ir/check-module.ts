@@ -14,6 +14,7 @@ import { globalOf, mapOf, typeOf } from "./declare.ts";
 import { buildHeaders } from "./headers.ts";
 import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./hir.ts";
 import { allHeaders } from "./inner.ts";
+import { lostMap } from "./lost.ts";
 import * as messages from "./messages.ts";
 import { sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
@@ -101,6 +102,8 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
     programs,
   );
   if (ctx.toDevice !== null) ctx.diagnostics.add(messages.vethPeer(ctx.toDevice));
+  const lost = lostMap(ctx, sources.main.span);
+  if (lost !== null) maps.push(lost);
   if (ctx.sampledBytes > 0) maps.push(sampleMap(ctx.sampledBytes, sources.main.span));
   globals.push(...ctx.devices.values());
   return { license, programs, maps, globals, headers: allHeaders(ctx), tests };

@@ -72,11 +72,13 @@ export class Context {
   readonly globals = new Map<NamedDecl, GlobalSymbol>();
   /** The most bytes of a packet that a sample for a ring buffer has; 0 where there is none. */
   sampledBytes = 0;
+  /** Where a program first redirects to a device; null where none does. */
+  toDevice: Span | null = null;
+  /** The buffers that rules send events to, in the order of the rules. */
+  readonly eventBuffers: MapSymbol[] = [];
   /** What the first program that goes on by each map of programs is: the kernel takes only its like for the map's others. */
   readonly tails = new Map<MapSymbol, { readonly attach: string | null; readonly frags: boolean }>();
   /** The values of constants; an error value after a fault, so that it is told once. */
-  /** Where a program first redirects to a device; null where none does. */
-  toDevice: Span | null = null;
   readonly constants = new Map<NamedDecl, HExpr>();
   /** The files of constant sets that could be read. */
   setFiles: ReadonlyMap<ast.ConstSetDecl, SetFile> = new Map();

@@ -352,7 +352,7 @@ export type HStmt =
       readonly orElse: VerdictName | null;
       readonly span: Span;
     }
-  /** A value sent to user space. */
+  /** A value sent to user space; `lostAt`: where its buffer's lost events are counted, in bytes into the value of LOST_MAP. */
   | {
       readonly kind: "emit";
       readonly map: MapSymbol;
@@ -360,8 +360,9 @@ export type HStmt =
       readonly orElse: VerdictName | null;
       readonly span: Span;
     }
-  /** The packet's first bytes, at most `most`, sent to user space. */
+  /** The packet's first bytes, at most `most`, sent to user space; `lostAt` as for `emit`. */
   | {
+      readonly lostAt: number;
       readonly kind: "sample";
       readonly map: MapSymbol;
       readonly most: number;
@@ -370,6 +371,7 @@ export type HStmt =
     }
   /** Goes on in another program and never comes back; where there is none, ends with `orElse` (null: the program's default). */
   | {
+      readonly lostAt: number;
       readonly kind: "tail";
       readonly map: MapSymbol;
       readonly index: HExpr;

@@ -36,7 +36,7 @@ export const SAMPLE_MAP = "xdpc_sample";
 /** That map, for samples of so many bytes of the packet. */
 export function sampleMap(mostBytes: number, span: Span): MapSymbol {
   const data = { name: "data", type: { kind: "bytes", count: mostBytes } } as const;
-  const value: Type = { ...SAMPLE_HEADER, fields: [...SAMPLE_HEADER.fields, data] };
+  const value: Type = { kind: "struct", name: "xdpc_sample_memory", fields: [...SAMPLE_HEADER.fields, data] };
   const shape = { mapKind: "percpu_array", role: "map", key: U32, value, maxEntries: 1, flags: 0 } as const;
   return { kind: "map", name: SAMPLE_MAP, ...shape, pinned: false, span };
 }

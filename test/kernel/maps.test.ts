@@ -2,7 +2,7 @@
 // compared with a plain model of it. Events are read as a consumer reads them; limiters run against the real clock.
 
 import { execFileSync } from "node:child_process";
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import { afterAll, describe, expect, test } from "vitest";
 import { loadObject as loadInMachine } from "../../src/load-object.ts";
 import { bigEndian, concat, hex, ip4, littleEndian } from "../support/addresses.ts";
@@ -20,6 +20,8 @@ interface Subject {
   run(frame: Uint8Array, program?: string): string;
   put(map: string, key: Uint8Array, value: Uint8Array): void;
   get(map: string, key: Uint8Array): Uint8Array | null;
+  /** The numbers of 64 bits in the first entry of a per-CPU array, summed over the CPUs. */
+  sums(map: string): bigint[];
   push(map: string, value: Uint8Array): void;
   pop(map: string): Uint8Array | null;
   /** Puts a program into a map of programs. */
@@ -43,6 +45,7 @@ function inKernel(source: string, optimise: 0 | 2, folder: string): Subject {
     run: (frame, program) => object.program(program).run(frame).verdict,
     put: (map, key, value) => object.map(map).update(key, value),
     get: (map, key) => object.map(map).lookup(key),
+    sums: (map) => added(object.map(map).lookupPerCpu(littleEndian(0, 4)) ?? []),
     push: (map, value) => object.map(map).update(new Uint8Array(0), value),
     pop: (map) => object.map(map).pop(),
     enter: (map, index, program) =>
@@ -61,6 +64,15 @@ function inKernel(source: string, optimise: 0 | 2, folder: string): Subject {
   };
 }
 
+/** The values' numbers of 64 bits, each summed over the values. */
+function added(values: readonly Uint8Array[]): bigint[] {
+  const numbers = values.map((value) => {
+    const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+    return Array.from({ length: value.byteLength / 8 }, (_, i) => view.getBigUint64(8 * i, true));
+  });
+  return (numbers[0] ?? []).map((_, i) => numbers.reduce((sum, of) => sum + (of[i] ?? 0n), 0n));
+}
+
 /** A verdict as the language names it. */
 const named = (verdict: string): string => verdict.replace("XDP_", "").toLowerCase();
 
@@ -70,6 +82,7 @@ function inMachine(source: string, optimise: 0 | 2): Subject {
     run: (frame, program) => named(object.run(frame, program === undefined ? {} : { program }).verdict),
     put: (map, key, value) => object.map(map).set(key, value),
     get: (map, key) => object.map(map).get(key),
+    sums: (map) => added([object.map(map).get(littleEndian(0, 4)) ?? new Uint8Array(0)]),
     push: (map, value) => object.map(map).push(value),
     pop: (map) => object.map(map).pop(),
     enter: (map, index, program) => object.map(map).set(littleEndian(index, 4), program),
@@ -426,6 +439,33 @@ describeWith("limiters", [kernelProblem()], () => {
     const [interval, depth] = [1_000_000n, 20n];
     let tokensNs = depth * interval;
     let last = 0n;
+/** The number the kernel gave a map. */
+function idOf(fd: number): string {
+  return /^map_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
+}
+
+describeWith("perf without a reader", [kernelProblem(), toolProblem("bpftool")], () => {
+  test("counts what nobody reads, and bpftool shows it by the buffer's name", () => {
+    const path = objectFile(
+      objectOf("perf watched\nringbuf other[4K]\nif udp then emit watched 7 as u32\nif tcp then emit other 1 as u8\n"),
+    );
+    const object = loadObject(path);
+    for (let i = 0; i < 5; i++) object.program().run(packet(eth(), ip(), udp()));
+    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
+    const reader = new PerfReader(object.map("watched"));
+    for (let i = 0; i < 3; i++) object.program().run(packet(eth(), ip(), udp()));
+    expect(reader.take()).toHaveLength(3);
+    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
+    const said = execFileSync("bpftool", ["-j", "map", "dump", "id", idOf(object.map("events_lost").fd)], {
+      encoding: "utf8",
+    });
+    const [entry] = JSON.parse(said) as { formatted: { values: { value: Record<string, number> }[] } }[];
+    const watched = entry!.formatted.values.reduce((sum, { value }) => sum + value.watched!, 0);
+    expect([watched, Object.keys(entry!.formatted.values[0]!.value)]).toEqual([5, ["watched", "other"]]);
+    object.close();
+  });
+});
+
     let now = 1_000_000_000n;
     for (let i = 0; i < 5000; i++) {
       const idle =

@@ -6,12 +6,13 @@
 import type { HStmt } from "../hir.ts";
 import type { ValueId } from "../ir.ts";
 import { layoutOf } from "../layout.ts";
+import { LOST_MAP } from "../lost.ts";
 import { SAMPLE_HEADER_BYTES, SAMPLE_MAP, sampleOffset } from "../sample.ts";
 import { U32 } from "../types.ts";
 import { edge } from "./edge.ts";
 import { lowerNumber } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
-import { onStack, orVerdict } from "./map-access.ts";
+import { onStack } from "./map-access.ts";
 import { returnVerdict } from "./redirect.ts";
 
 /** This CPU's buffer. **Source:** Linux include/uapi/linux/bpf.h, BPF_F_CURRENT_CPU; the packet's bytes to append stand above it. */
@@ -36,13 +37,13 @@ export function emit(l: Lowering, statement: HStmt & { kind: "emit" }): void {
           address,
           size,
         ]);
-  orVerdict(l, result, statement.orElse);
+  orLost(l, result, statement);
 }
 
 /** Sends the packet's first bytes. */
 export function sample(l: Lowering, statement: HStmt & { kind: "sample" }): void {
   const { builder } = l;
-  const { most, orElse, span } = statement;
+  const { most, span } = statement;
   const length = lowerNumber(l, { kind: "meta", name: "len", type: U32, span });
   const [whole, cut, behind] = [l.block(), l.block(), l.block()];
   const taken = builder.newBlock(["i32"]);
@@ -60,9 +61,36 @@ export function sample(l: Lowering, statement: HStmt & { kind: "sample" }): void
     statement.map.mapKind === "ringbuf"
       ? throughRing(l, statement, length, captured as ValueId, behind)
       : throughPerf(l, statement, length, captured as ValueId);
-  orVerdict(l, result, orElse);
+  orLost(l, result, statement);
   builder.jump(behind);
   l.goOn(behind);
+}
+
+/** Counts the event where it couldn't be sent, and ends with the verdict that is there for that. */
+function orLost(l: Lowering, result: ValueId, statement: HStmt & { kind: "emit" | "sample" }): void {
+  const { builder } = l;
+  const [sent, lost, counted, told] = [l.block(), l.block(), l.block(), l.block()];
+  builder.branch("eq", "i64", result, builder.constant("i64", 0), edge(sent), edge(lost));
+  l.goOn(lost);
+  const key = builder.slot(builder.newSlot(4, 4));
+  builder.store("stack", 4, key, 0, l.i32(0));
+  const numbers = builder.call("map_lookup_elem", [builder.map(LOST_MAP), key]);
+  builder.nullGuard(numbers, edge(counted), edge(told));
+  l.goOn(counted);
+  // The entry is this CPU's own: nothing comes between.
+  const before = builder.load("shared", 8, numbers, statement.lostAt);
+  builder.store(
+    "shared",
+    8,
+    numbers,
+    statement.lostAt,
+    builder.binary("add", "i64", before, builder.constant("i64", 1)),
+  );
+  builder.jump(told);
+  l.goOn(told);
+  if (statement.orElse === null) builder.jump(sent);
+  else returnVerdict(l, statement.orElse);
+  l.goOn(sent);
 }
 
 function throughPerf(l: Lowering, { map }: HStmt & { kind: "sample" }, length: ValueId, captured: ValueId): ValueId {

@@ -131,6 +131,11 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     says: /cpumap/,
   },
   {
+    name: "a name of the compiler's own map",
+    source: "ringbuf r[4K]\nset «events_lost» : u8[4]\nif 1 in events_lost then emit r 1 as u8\n",
+    says: /counts lost events/,
+  },
+  {
     name: "fields under a CRC aren't written",
     source: "if sctp then { «sctp.dport = 9» }\n",
     says: /covers/,
