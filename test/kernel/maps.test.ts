@@ -311,6 +311,43 @@ describeWith("maps", [kernelProblem()], () => {
       expect(subject.run(packet(eth(), ip(), icmp()))).toBe("drop");
       expect(take().length).toBe(fitted);
       expect(subject.run(frame)).toBe("tx");
+      expect(subject.sums("events_lost")).toEqual([BigInt(300 - fitted + 2)]);
+    });
+
+    test("lost events are counted, for each buffer its own", () => {
+      const subject = load(
+        `ringbuf never[4K]  ringbuf small[4K]  perf watched  ringbuf wide[8K]
+        if udp then { emit small udp.dport  if udp.dport > 100 then { emit wide (ip_of(), udp.sport)  sample wide max 60 } }
+        if tcp then { sample watched max 14  emit small 1 as u64 or drop  tx }
+        fn ip_of() = meta.ingress_ifindex
+        fn nobody_calls() { emit never 1 as u32 }\n`,
+      );
+      const small = subject.events("small");
+      const wide = subject.events("wide");
+      const watched = subject.events("watched");
+      const random = new Random();
+      const sent = { small: 0, wide: 0, watched: 0 };
+      const got = { small: 0, wide: 0, watched: 0 };
+      for (let i = 0; i < 2000; i++) {
+        const [isUdp, port] = [random.chance(70), random.below(200)];
+        const verdict = subject.run(packet(eth(), ip(), isUdp ? udp({ dport: port }) : tcp()));
+        sent.small += 1;
+        if (isUdp && port > 100) sent.wide += 2;
+        if (!isUdp) sent.watched += 1;
+        if (isUdp) expect(verdict).toBe("pass");
+        if (random.below(300) === 0) got.small += small().length;
+        if (random.below(300) === 0) got.wide += wide().length;
+        if (random.below(100) === 0) got.watched += watched().length;
+      }
+      got.small += small().length;
+      got.wide += wide().length;
+      got.watched += watched().length;
+      expect(got.small).toBeLessThan(sent.small);
+      expect(got.wide).toBeLessThan(sent.wide);
+      // In the order of the rules: small, wide, watched.
+      expect(subject.sums("events_lost")).toEqual(
+        [sent.small - got.small, sent.wide - got.wide, sent.watched - got.watched].map(BigInt),
+      );
     });
 
     test.each(
@@ -402,6 +439,33 @@ describeWith("maps", [kernelProblem()], () => {
 
 const LIMITED = "limiter few[64] : 1000/s burst 20 per ipv4\nif ip.saddr exceeds few then drop\n";
 
+/** The number the kernel gave a map. */
+function idOf(fd: number): string {
+  return /^map_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
+}
+
+describeWith("perf without a reader", [kernelProblem(), toolProblem("bpftool")], () => {
+  test("counts what nobody reads, and bpftool shows it by the buffer's name", () => {
+    const path = objectFile(
+      objectOf("perf watched\nringbuf other[4K]\nif udp then emit watched 7 as u32\nif tcp then emit other 1 as u8\n"),
+    );
+    const object = loadObject(path);
+    for (let i = 0; i < 5; i++) object.program().run(packet(eth(), ip(), udp()));
+    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
+    const reader = new PerfReader(object.map("watched"));
+    for (let i = 0; i < 3; i++) object.program().run(packet(eth(), ip(), udp()));
+    expect(reader.take()).toHaveLength(3);
+    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
+    const said = execFileSync("bpftool", ["-j", "map", "dump", "id", idOf(object.map("events_lost").fd)], {
+      encoding: "utf8",
+    });
+    const [entry] = JSON.parse(said) as { formatted: { values: { value: Record<string, number> }[] } }[];
+    const watched = entry!.formatted.values.reduce((sum, { value }) => sum + value.watched!, 0);
+    expect([watched, Object.keys(entry!.formatted.values[0]!.value)]).toEqual([5, ["watched", "other"]]);
+    object.close();
+  });
+});
+
 describeWith("limiters", [kernelProblem()], () => {
   // Bursts of 200 ms: while the test itself isn't running for so long, nothing is lost.
   test.each([
@@ -439,33 +503,6 @@ describeWith("limiters", [kernelProblem()], () => {
     const [interval, depth] = [1_000_000n, 20n];
     let tokensNs = depth * interval;
     let last = 0n;
-/** The number the kernel gave a map. */
-function idOf(fd: number): string {
-  return /^map_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, "utf8"))?.[1] ?? "";
-}
-
-describeWith("perf without a reader", [kernelProblem(), toolProblem("bpftool")], () => {
-  test("counts what nobody reads, and bpftool shows it by the buffer's name", () => {
-    const path = objectFile(
-      objectOf("perf watched\nringbuf other[4K]\nif udp then emit watched 7 as u32\nif tcp then emit other 1 as u8\n"),
-    );
-    const object = loadObject(path);
-    for (let i = 0; i < 5; i++) object.program().run(packet(eth(), ip(), udp()));
-    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
-    const reader = new PerfReader(object.map("watched"));
-    for (let i = 0; i < 3; i++) object.program().run(packet(eth(), ip(), udp()));
-    expect(reader.take()).toHaveLength(3);
-    expect(added(object.map("events_lost").lookupPerCpu(littleEndian(0, 4)) ?? [])).toEqual([5n, 0n]);
-    const said = execFileSync("bpftool", ["-j", "map", "dump", "id", idOf(object.map("events_lost").fd)], {
-      encoding: "utf8",
-    });
-    const [entry] = JSON.parse(said) as { formatted: { values: { value: Record<string, number> }[] } }[];
-    const watched = entry!.formatted.values.reduce((sum, { value }) => sum + value.watched!, 0);
-    expect([watched, Object.keys(entry!.formatted.values[0]!.value)]).toEqual([5, ["watched", "other"]]);
-    object.close();
-  });
-});
-
     let now = 1_000_000_000n;
     for (let i = 0; i < 5000; i++) {
       const idle =
