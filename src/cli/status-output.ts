@@ -74,7 +74,7 @@ function deviceLines(device: DeviceStatus, rates: Rates | null, paint: Paint): r
     if (program.folder === null) {
       lines.push(
         program.tag === null
-          ? "  the kernel tells more to root (sudo), or with CAP_BPF"
+          ? "  the kernel tells more to root (sudo), or with CAP_SYS_ADMIN"
           : "  xdpc didn't attach it: its maps aren't shown",
       );
       continue;
@@ -82,6 +82,8 @@ function deviceLines(device: DeviceStatus, rates: Rates | null, paint: Paint): r
     lines.push(`  pinned below ${program.folder}`);
     if (program.maps.length > 0)
       lines.push(`  maps: ${program.maps.map((map) => `${map.name} (${map.kind}, ${map.maxEntries})`).join(", ")}`);
+    if (program.hidden)
+      lines.push("  counters aren't shown: the kernel tells the maps' types to root (CAP_SYS_ADMIN) only");
     if (program.counters.length > 0) lines.push("", ...counterLines(device, program, rates, paint));
   }
   if (device.stale !== null) {

@@ -5,8 +5,8 @@
 
 import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import path from "node:path";
-import { openById, pin, programInfo } from "./bpf-call.ts";
-import { type Attached, attachedTo, describeAttached, findDevice } from "./devices.ts";
+import { pin, programInfo } from "./bpf-call.ts";
+import { type Attached, attachedTo, describeAttached, findDevice, openAttached } from "./devices.ts";
 import { ERRNO, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { type LoadedObject, loadPrepared } from "./load.ts";
@@ -73,7 +73,7 @@ export interface AttachResult {
 
 /** Attaches a prepared object's program. Throws DeviceFailure; then whatever was attached before still is, with its pins and maps. */
 export function attach(prepared: PreparedObject, options: AttachOptions): AttachResult {
-  needCapabilities("load and attach a program", ["CAP_BPF", "CAP_NET_ADMIN"]);
+  needCapabilities("load and attach a program", ["CAP_BPF", "CAP_NET_ADMIN", "CAP_PERFMON"]);
   const device = findDevice(options.device);
   const place = placeFor(device, options.folder);
   const previous = previousOf(device, options, place);
@@ -107,6 +107,8 @@ export function attach(prepared: PreparedObject, options: AttachOptions): Attach
 interface Place {
   /** The folder of pins. */
   readonly folder: string;
+  /** Whether that is the usual place. */
+  readonly isUsual: boolean;
   /** The link at the usual place, where the folder is elsewhere; null where it isn't, or can't be. */
   readonly link: string | null;
   /** What is there now. */
@@ -118,27 +120,28 @@ function placeFor(device: Device, wanted: string | null): Place {
     const folder = path.resolve(wanted);
     needBpffs(path.dirname(folder));
     needReplaceable(folder);
-    return { folder, link: linkFor(device), home: homeOf(device.name, folder) };
+    return { folder, isUsual: false, link: linkFor(device), home: homeOf(device.name, folder) };
   }
   needBpffs(PIN_ROOT);
   const home = homeOf(device.name);
-  if (home !== null) return { folder: home.folder, link: null, home };
+  if (home !== null) return { folder: home.folder, isUsual: true, link: null, home };
   // A folder of that name here belongs to another namespace's device.
   const [plain, withNamespace] = homeNames(device.name);
   const name = existsSync(path.join(PIN_ROOT, plain)) ? withNamespace : plain;
-  return { folder: path.join(PIN_ROOT, name), link: null, home: null };
+  return { folder: path.join(PIN_ROOT, name), isUsual: true, link: null, home: null };
 }
 
+/** The link that leads to a folder elsewhere; null where there can't be one. */
 function linkFor(device: Device): string | null {
   try {
     needBpffs(PIN_ROOT);
+    const [plain, withNamespace] = homeNames(device.name);
+    const place = path.join(PIN_ROOT, plain);
+    const isOthers = existsSync(place) && homeOf(device.name)?.folder !== realpathSync(place);
+    return path.join(PIN_ROOT, isOthers ? withNamespace : plain);
   } catch {
     return null;
   }
-  const [plain, withNamespace] = homeNames(device.name);
-  const place = path.join(PIN_ROOT, plain);
-  const isOthers = existsSync(place) && homeOf(device.name)?.folder !== realpathSync(place);
-  return path.join(PIN_ROOT, isOthers ? withNamespace : plain);
 }
 
 /** Refuses a folder that isn't ours to replace. */
@@ -238,7 +241,10 @@ function settle(work: Work): AttachResult {
       moveIn(fresh, place.folder);
     } catch (error) {
       takeBack(work, put.mode);
-      throw error;
+      const { code } = error as NodeJS.ErrnoException;
+      throw new DeviceFailure("pin", `can't put the pins at ${place.folder}: ${code ?? String(error)}`, [
+        work.previous === null ? "the program was taken off again" : "the previous program was put back",
+      ]);
     }
     const notes = linkHome(place);
     const left = work.previous?.home ?? null;
@@ -275,11 +281,12 @@ function pinAll({ object, prepared, device, options }: Work, fresh: string, prog
     for (const folder of ["programs", "maps", "data"]) makeFolder(path.join(fresh, folder));
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
-    throw new DeviceFailure(
-      code === "EACCES" || code === "EPERM" ? "no-privilege" : "pin",
-      `can't make ${fresh}: ${code}`,
-      [`see who may write to ${path.dirname(fresh)}: ls -ld ${path.dirname(fresh)}`],
-    );
+    const root = path.dirname(fresh);
+    throw code === "EACCES" || code === "EPERM"
+      ? new DeviceFailure("no-privilege", `this process may not pin below ${root}`, [
+          "run it as root (sudo), or name a folder that the user may write to: --pin DIR",
+        ])
+      : new DeviceFailure("pin", `can't pin below ${root}: ${code}`);
   }
   const home = new PinHome(fresh);
   need(pin(object.programFd, path.join(fresh, "program")), "program");
@@ -300,7 +307,7 @@ function pinAll({ object, prepared, device, options }: Work, fresh: string, prog
 
 /** The request itself; with `auto`, native and then generic. Throws DeviceFailure. */
 function putOnDevice({ mode, object, device, previous, prepared }: Work): Pick<AttachResult, "mode" | "fellBack"> {
-  const expected = previous === null ? "none" : openById("program", previous.id);
+  const expected = previous === null ? "none" : openAttached(previous);
   if (typeof expected === "number" && expected < 0)
     throw new DeviceFailure("busy", `the program on ${device.name} went away meanwhile; try again`);
   try {
@@ -347,32 +354,40 @@ function moveIn(fresh: string, folder: string): void {
 
 /** Puts the previous program back, or none, where pins couldn't be moved after attaching. */
 function takeBack({ object, device, previous }: Work, mode: XdpMode): void {
-  const before = previous === null ? -1 : openById("program", previous.id);
+  const before = previous === null ? -1 : openAttached(previous);
   setXdp(device.index, mode, before, object.programFd);
   if (before >= 0) closeFd(before);
 }
 
 /** At the usual place a link leads to pins that are elsewhere. */
-function linkHome({ link, folder }: Place): string[] {
-  if (link === null)
-    return folder.startsWith(`${PIN_ROOT}/`)
-      ? []
-      : [`other commands need --pin ${folder} too, since there is no BPF file system at ${BPFFS}`];
+function linkHome({ link, folder, isUsual }: Place): string[] {
+  if (isUsual) return [];
+  if (link === null) return [`other commands need --pin ${folder} too, since no link can be made below ${PIN_ROOT}`];
   if (link === folder) return [];
-  makeFolder(PIN_ROOT);
-  const before = existsSync(link) ? realpathSync(link) : null;
-  if (before !== folder) {
-    const aside = `${link}%link`;
-    try {
-      symlinkSync(folder, aside);
-      if (before === link) removeFolder(link);
-      renameSync(aside, link);
-    } catch {
-      if (existsSync(aside)) unlinkSync(aside);
-      return [`other commands need --pin ${folder} too: ${link} is in the way`];
-    }
+  const aside = `${link}%link`;
+  try {
+    const before = existsSync(link) ? realpathSync(link) : null;
+    if (before === folder) return [];
+    makeFolder(PIN_ROOT);
+    symlinkSync(folder, aside);
+    // Pins of the program before, which was pinned at the usual place.
+    if (before === link) removeFolder(link);
+    renameSync(aside, link);
+    return [];
+  } catch (error) {
+    removeLink(aside);
+    return [
+      `other commands need --pin ${folder} too: ${link} can't be made (${(error as NodeJS.ErrnoException).code})`,
+    ];
   }
-  return [];
+}
+
+function removeLink(place: string): void {
+  try {
+    unlinkSync(place);
+  } catch {
+    // It wasn't made.
+  }
 }
 
 /** Removes what attaching processes that were killed have left behind. */

@@ -3,8 +3,7 @@
 
 import { lstatSync, readlinkSync, unlinkSync } from "node:fs";
 import path from "node:path";
-import { openById } from "./bpf-call.ts";
-import { type Attached, attachedTo, describeAttached, findDevice } from "./devices.ts";
+import { type Attached, attachedTo, describeAttached, findDevice, openAttached } from "./devices.ts";
 import { ERRNO, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { closeFd } from "./native.ts";
@@ -60,10 +59,10 @@ function findDeviceOrPins(name: string, folder: string | null): Device | null {
 }
 
 function takeAway(device: Device, one: Attached): void {
-  const expected = openById("program", one.id);
+  const expected = openAttached(one);
   if (expected === -ERRNO.EPERM)
     throw new DeviceFailure("no-privilege", `the kernel doesn't let this process look at program ${one.id}`, [
-      "run it as root (sudo), or with CAP_BPF and CAP_NET_ADMIN",
+      "run it as root (sudo), or with CAP_SYS_ADMIN",
     ]);
   // It vanished by itself: then there is nothing to take away.
   if (expected < 0) return;

@@ -4,8 +4,9 @@
 // Use: `const device = findDevice("eth0")`, then `attachedTo(device)`; `ownHome(device)` is the folder of pins of the program that runs
 // there, for commands on its maps.
 
+import path from "node:path";
 import { nearest } from "../base/suggest.ts";
-import { openById, type ProgramInfo, programInfo } from "./bpf-call.ts";
+import { openById, openPin, type ProgramInfo, programInfo } from "./bpf-call.ts";
 import { DeviceFailure } from "./failure.ts";
 import { withFd } from "./native.ts";
 import { allDevices, type Device, type XdpMode } from "./netlink.ts";
@@ -36,17 +37,32 @@ export interface Attached {
 /** What is attached to a device, in the order packets meet it. `folder`: where the pins are, when not at the usual place. */
 export function attachedTo(device: Device, folder: string | null = null): readonly Attached[] {
   if (device.xdp.length === 0) return [];
-  const home = homeOf(device.name, folder);
+  const home = readableHome(device.name, folder);
   const pinned = home?.programId ?? null;
-  return device.xdp.map(({ mode, programId }) => ({
-    mode,
-    id: programId,
-    info: infoById(programId),
-    home: pinned === programId ? home : null,
-  }));
+  return device.xdp.map(({ mode, programId }) => {
+    const own = pinned === programId ? home : null;
+    const fd = openAttached({ id: programId, home: own });
+    const info = fd < 0 ? fd : withFd(fd, programInfo);
+    return { mode, id: programId, info: typeof info === "number" ? null : info, home: own };
+  });
 }
 
-/** What the kernel tells of a program by its id; null where it doesn't. */
+/** A descriptor of an attached program, or an error number: by its pin where it has one, since by id only CAP_SYS_ADMIN may. */
+export function openAttached({ id, home }: Pick<Attached, "id" | "home">): number {
+  return home === null ? openById("program", id) : openPin(path.join(home.folder, "program"));
+}
+
+/** A device's pins as far as this process may see them. */
+export function readableHome(name: string, folder: string | null): PinHome | null {
+  try {
+    return homeOf(name, folder);
+  } catch (error) {
+    if (error instanceof DeviceFailure) return null;
+    throw error;
+  }
+}
+
+/** What the kernel tells of a program by its id; null where it doesn't (by id it tells CAP_SYS_ADMIN only). */
 export function infoById(id: number): ProgramInfo | null {
   const fd = openById("program", id);
   if (fd < 0) return null;
@@ -60,6 +76,8 @@ export function infoById(id: number): ProgramInfo | null {
  */
 export function ownHome(name: string, folder: string | null = null): PinHome {
   const device = findDevice(name);
+  // Throws where the pins may not be looked at.
+  homeOf(name, folder);
   const attached = attachedTo(device, folder);
   const own = attached.find((one) => one.home !== null);
   if (own?.home != null) return own.home;

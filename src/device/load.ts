@@ -237,11 +237,11 @@ function rejection(
   const lines = log.trimEnd().split("\n");
   // The kernel quotes the source line before the instructions that were made from it.
   const quoted = lines.filter((line) => line.startsWith("; ")).at(-1);
-  const [message = `the kernel's verifier refuses it`, ...more] = refused?.words ?? [];
+  const [message = lastLines(log).at(-1) ?? "it doesn't say why", ...more] = refused?.words ?? [];
   const place = refused === null && quoted !== undefined ? [`at: ${quoted.slice(2)}`] : [];
   return new DeviceFailure(
     "rejected",
-    `the kernel refuses program ${refused?.program ?? chosen.name} of ${file}: ${message}`,
+    `the kernel's verifier refuses program ${refused?.program ?? chosen.name} of ${file}: ${message}`,
     [...more, ...place, ...(refused === null ? [] : ["xdpc check tells the way there"])],
     lastLines(log).join("\n") || null,
   );

@@ -39,12 +39,8 @@ export function needCapabilities(doing: string, needed: readonly Capability[]): 
   if (missing.length === 0) return;
   throw new DeviceFailure("no-privilege", `no privilege to ${doing}: this process lacks ${missing.join(" and ")}`, [
     "run it as root (sudo xdpc …)",
-    `or give the capabilities alone: sudo setpriv --reuid $USER --init-groups --inh-caps +${needed.map(capName).join(",+")} --ambient-caps +${needed.map(capName).join(",+")} xdpc …`,
+    `or with ${needed.join(", ")} (setpriv --ambient-caps, a service's AmbientCapabilities=) and a BPF file system that the user may write to (--pin DIR)`,
   ]);
-}
-
-function capName(capability: Capability): string {
-  return capability.replace("CAP_", "").toLowerCase();
 }
 
 /** What the kernel's "not permitted" means for a process that has the capabilities: what to look at. */

@@ -3,11 +3,11 @@
 
 import { mapKindByNumber } from "../bpf/maps.ts";
 import { bootTimeMs } from "./clock.ts";
-import { type Attached, attachedTo, findDevice } from "./devices.ts";
+import { type Attached, attachedTo, findDevice, readableHome } from "./devices.ts";
 import { errnoText } from "./errno.ts";
 import { KernelMap } from "./kernel-map.ts";
 import { allDevices, type Device } from "./netlink.ts";
-import { allHomes, homeOf, type PinHome } from "./pins.ts";
+import { allHomes, type PinHome } from "./pins.ts";
 import { linesOfCounter, linesOfProgram, type ProgramLines, type SourceLine } from "./rule-lines.ts";
 import { showValue } from "./show-value.ts";
 
@@ -36,6 +36,8 @@ export interface ProgramStatus {
   readonly file: string | null;
   readonly maps: readonly MapStatus[];
   readonly counters: readonly CounterStatus[];
+  /** Whether counters can't be told from other maps, since the kernel tells their types to CAP_SYS_ADMIN only. */
+  readonly hidden: boolean;
 }
 
 /** A map of a program that xdpc attached. */
@@ -94,6 +96,7 @@ export class StatusReader {
 
   #read(device: Device, folder: string | null): DeviceStatus {
     const programs = attachedTo(device, folder);
+    // What is left of a program that isn't attached any more.
     const home = programs.some((one) => one.home !== null) ? null : readableHome(device.name, folder);
     return {
       device: device.name,
@@ -121,6 +124,7 @@ export class StatusReader {
           kind: mapKindByNumber(map.info.type) ?? `type ${map.info.type}`,
           maxEntries: map.info.maxEntries,
         })),
+        hidden: maps.some(([, map]) => map.info.btfId !== 0 && map.btf === null),
         counters: counters.map(([name, map]) => this.#counter(id, name, map)),
       };
     } finally {
@@ -152,15 +156,6 @@ export class StatusReader {
       more: isKeyed ? entries.length - shown.length : 0,
       fault,
     };
-  }
-}
-
-/** The pins that are left of a program that isn't attached; none where they may not be looked at. */
-function readableHome(name: string, folder: string | null): PinHome | null {
-  try {
-    return homeOf(name, folder);
-  } catch {
-    return null;
   }
 }
 
