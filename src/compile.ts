@@ -22,10 +22,11 @@ import type { BpfMap, BpfObject, BpfProgram } from "./bpf/object.ts";
 import { generate } from "./codegen/generate.ts";
 import { writeObject } from "./elfwriter/write.ts";
 import { headerText } from "./emit-header.ts";
+import { beyondMap, readsBeyond } from "./ir/beyond.ts";
 import type { Context } from "./ir/context.ts";
 import { deepestRules, longestRules } from "./ir/costs.ts";
-import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
 import { eventTypes } from "./ir/event-types.ts";
+import type { GlobalSymbol, Header, HModule, HProgram, MapSymbol } from "./ir/hir.ts";
 import type { HFill, HTest } from "./ir/hir-test.ts";
 import type { IrFunction } from "./ir/ir.ts";
 import { btfInt, btfOf } from "./ir/layout.ts";
@@ -150,15 +151,15 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
   const programs = compiled.filter((c) => c !== null);
   if (ctx.diagnostics.hasErrors || programs.length !== compiled.length) return failed;
 
+  const copies = programs.some((p) => readsBeyond(p.fn)) ? [beyondMap(data.copiedBytes, fileSpan(source))] : [];
   const made: BpfObject = {
     license: module.license,
     programs: programs.map((p) => p.program),
-    maps,
+    maps: [...module.maps, ...copies].map(mapOf),
     data: data.sections(),
-  };
-  const spanOf = (name: string): Span =>
     types: eventTypes(module),
-    module.programs.find((p) => p.name === name)?.span ?? { file: source, start: 0, end: source.text.length };
+  };
+  const spanOf = (name: string): Span => module.programs.find((p) => p.name === name)?.span ?? fileSpan(source);
   const verdicts =
     options.verify === false ? [] : step("check", null, () => verifyObject(made, spanOf, followed.files));
   for (const { diagnostic } of verdicts) if (diagnostic !== null) ctx.diagnostics.add(diagnostic);
@@ -194,6 +195,10 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
     output: { object, asm, ir, header, programs: reports, model },
     files: followed.files,
   };
+}
+
+function fileSpan(file: SourceFile): Span {
+  return { file, start: 0, end: file.text.length };
 }
 
 /** Runs a pass and tells the observer, if there is one. */

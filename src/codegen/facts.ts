@@ -15,12 +15,13 @@ export class Facts {
     this.#uses = uses;
   }
 
-  /** Follows what costs nothing: zext, trunc of a value below 2^32, offset 0. */
+  /** Follows what costs nothing: zext, view, trunc of a value below 2^32, offset 0. */
   alias(v: ValueId): ValueId {
     for (let at = v; ; ) {
       const def = this.#values.def[at];
       if (def === undefined) return at;
       if (def.op === "zext") at = def.a;
+      else if (def.op === "view") at = def.base;
       else if (def.op === "trunc" && this.isClean(def.a, 4)) at = def.a;
       else if (def.op === "offset" && def.bytes === 0) at = def.base;
       else return at;

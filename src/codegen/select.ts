@@ -43,6 +43,8 @@ export function select(fn: IrFunction, cpu: CpuLevel): MFunction {
 
 function changesPacket(insn: IrInsn): boolean {
   if (insn.op === "store") return insn.space === "packet";
+  // The copy behind a view may be made anew.
+  if (insn.op === "view") return true;
   return insn.op === "call" && must(helperByName(insn.helper), `no helper ${insn.helper}`).changesPacket;
 }
 
@@ -221,6 +223,7 @@ class Selector {
       case "slot":
       case "map":
       case "zext":
+      case "view":
         // Always folded into their users.
         return;
       case "global":

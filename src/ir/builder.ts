@@ -166,6 +166,12 @@ export class Builder {
     return this.#push({ op: "index", id, type, base, index, origin: this.#origin }, id);
   }
 
+  /** `base` as a packet pointer to a copy of `bytes` packet bytes that has just been made there. */
+  view(base: ValueId, bytes: number): ValueId {
+    const id = this.#fresh("pkt");
+    return this.#push({ op: "view", id, type: "pkt", base, bytes, origin: this.#origin }, id);
+  }
+
   /** `to` - `from` in bytes, as an i64; each is a packet pointer or the packet's end. */
   distance(from: ValueId, to: ValueId): ValueId {
     const id = this.#fresh("i64");

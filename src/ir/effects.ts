@@ -47,6 +47,8 @@ export function isPure(insn: IrInsn): boolean {
     case "ctxLoad":
       // data, data_end and data_meta are read again after a call that moves the packet.
       return insn.field !== "data" && insn.field !== "data_end" && insn.field !== "data_meta";
+    // A view stands for the copy as it is where the view is made.
+    case "view":
     case "load":
     case "store":
     case "atomicAdd":

@@ -12,7 +12,7 @@
 // - Memory is raw: a load gives the bytes in the machine's (little-endian) order; `bswap` converts network order.
 // - There is no value that is a condition: conditions exist only in `branch`; booleans are i32 0 or 1.
 // - Every load and store through a "pkt" pointer is covered on every path by a packetGuard on the same pointer (or on one
-//   it differs from by constant offsets). Every use of a "maybe" pointer as a base is dominated by the ok edge of a nullGuard.
+//   it differs from by constant offsets), or by the size of a `view`. Every use of a "maybe" pointer as a base is dominated by the ok edge of a nullGuard.
 // - `undef` stands for a value no path reads; it may be replaced by anything of its type.
 
 import type { Span } from "../base/source.ts";
@@ -115,6 +115,18 @@ export type IrInsn =
       readonly type: "pkt" | "mem";
       readonly base: ValueId;
       readonly index: ValueId;
+      readonly origin: Origin;
+    }
+  /**
+   * `base` as a packet pointer: a copy of `bytes` packet bytes that a helper has just made in memory of ours. The packet's loads and
+   * stores may use it; what is stored there reaches the packet only by a helper too.
+   */
+  | {
+      readonly op: "view";
+      readonly id: ValueId;
+      readonly type: "pkt";
+      readonly base: ValueId;
+      readonly bytes: number;
       readonly origin: Origin;
     }
   /** The `width` bytes at base + offset. */
@@ -288,6 +300,7 @@ export function operandsOf(insn: IrInsn): readonly ValueId[] {
     case "ctxLoad":
       return [insn.ctx];
     case "offset":
+    case "view":
     case "load":
       return [insn.base];
     case "index":
@@ -357,6 +370,7 @@ export function eachOperand(insn: IrInsn, see: (value: ValueId) => void): void {
       see(insn.ctx);
       return;
     case "offset":
+    case "view":
     case "load":
       see(insn.base);
       return;
@@ -451,6 +465,7 @@ export function mapOperands(insn: IrInsn, f: (value: ValueId) => ValueId): IrIns
       return ctx === insn.ctx ? insn : { ...insn, ctx };
     }
     case "offset":
+    case "view":
     case "load": {
       const base = f(insn.base);
       return base === insn.base ? insn : { ...insn, base };

@@ -85,8 +85,9 @@ export function knownBytes(graph: Graph, values: Values): KnownBytes {
       for (const root of facts.keys()) if (values.type[root] === "pkt") facts.set(root, 0);
     }
     if (!("id" in insn) || insn.op === "undef" || insn.op === "offset") return;
+    if (insn.op === "view") facts.set(insn.id, insn.bytes);
     // A pointer that is a "maybe" plus a variable stays as null as its base was when it was made.
-    if (isTracked(insn.id)) facts.set(insn.id, 0);
+    else if (isTracked(insn.id)) facts.set(insn.id, 0);
   };
   const live = liveRoots(graph, values, places, isTracked);
   const entry: Facts[] = Array.from({ length: graph.fn.nextBlock }, () => new Map());

@@ -157,6 +157,11 @@ class Reader {
         const index = this.#value();
         return { op: "index", id, type: this.#check(["pkt", "mem"] as const, type), base, index, origin };
       }
+      case "view": {
+        const base = this.#value();
+        this.#expect(",");
+        return { op: "view", id, type: this.#check(["pkt"] as const, type), base, bytes: this.#int(), origin };
+      }
       case "distance": {
         const from = this.#value();
         this.#expect(",");

@@ -54,6 +54,8 @@ function right(insn: Exclude<IrInsn, { op: "store" } | { op: "atomicAdd" }>): st
       return `offset ${at(insn.base, insn.bytes)}`;
     case "index":
       return `index v${insn.base} + v${insn.index}`;
+    case "view":
+      return `view v${insn.base}, ${insn.bytes}`;
     case "distance":
       return `distance v${insn.from}, v${insn.to}`;
     case "load":

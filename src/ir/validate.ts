@@ -144,6 +144,8 @@ function wrongInsn(fn: IrFunction, insn: IrInsn, typeOf: (v: ValueId) => IrType 
       return Number.isInteger(insn.bytes) ? wrongBase(insn.type, typeOf(insn.base)) : "offset";
     case "index":
       return typeOf(insn.index) === "i64" ? wrongBase(insn.type, typeOf(insn.base)) : "index must be i64";
+    case "view":
+      return insn.bytes > 0 ? wrongBase("mem", typeOf(insn.base)) : "bytes";
     case "distance":
       return [insn.from, insn.to].every((v) => typeOf(v) === "pkt" || typeOf(v) === "end")
         ? null
@@ -213,7 +215,7 @@ function checkMemory(graph: Graph, values: Values, known: KnownBytes, problems: 
   const slots = new Map(graph.fn.slots.map((s) => [s.id, s]));
   const { root, offset } = known.places;
   const check = (insn: IrInsn, facts: Facts): string | null => {
-    if ((insn.op === "offset" || insn.op === "index") && values.type[insn.base] === "maybe") {
+    if ((insn.op === "offset" || insn.op === "index" || insn.op === "view") && values.type[insn.base] === "maybe") {
       return known.known(facts, insn.base) > 0 ? null : "the pointer may be null";
     }
     if (insn.op !== "load" && insn.op !== "store" && insn.op !== "atomicAdd") return null;

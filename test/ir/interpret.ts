@@ -142,6 +142,8 @@ function run(insn: IrInsn, get: (v: ValueId) => Value, world: World, slots: Read
       if (base === UNDEFINED) return base;
       return { region: pointer(base).region, offset: pointer(base).offset + insn.bytes };
     }
+    case "view":
+      return get(insn.base);
     case "index": {
       const base = get(insn.base);
       const index = get(insn.index);

@@ -303,6 +303,8 @@ export interface RunOptions {
   readonly ingress?: { readonly ifindex: number; readonly queue: number };
   /** How often to run (for timing); the frame isn't restored between runs. */
   readonly repeat?: number;
+  /** How many of the frame's bytes lie in the first buffer: for programs that take several; default as many as fit a page. */
+  readonly firstBuffer?: number;
 }
 
 /** A loaded program. */
@@ -331,11 +333,11 @@ export class KernelProgram {
     view.setBigUint64(16, packetIn.address, true);
     view.setBigUint64(24, packetOut.address, true);
     view.setUint32(32, options.repeat ?? 1, true);
-    if (options.ingress !== undefined) {
+    if (options.ingress !== undefined || options.firstBuffer !== undefined) {
       contextIn.bytes.fill(0);
-      contextIn.view.setUint32(4, data.length, true);
-      contextIn.view.setUint32(12, options.ingress.ifindex, true);
-      contextIn.view.setUint32(16, options.ingress.queue, true);
+      contextIn.view.setUint32(4, options.firstBuffer ?? data.length, true);
+      contextIn.view.setUint32(12, options.ingress?.ifindex ?? 0, true);
+      contextIn.view.setUint32(16, options.ingress?.queue ?? 0, true);
       view.setUint32(40, 24, true);
       view.setUint32(44, 24, true);
       view.setBigUint64(48, contextIn.address, true);

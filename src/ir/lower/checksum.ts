@@ -5,7 +5,8 @@
 import { must } from "../../base/assert.ts";
 import type { Field, SumUpdate } from "../hir.ts";
 import type { BlockId, IntType, ValueId } from "../ir.ts";
-import type { Lowering } from "./lowering.ts";
+import { writeBack } from "./beyond.ts";
+import type { Found, Lowering } from "./lowering.ts";
 import { headerOf } from "./read-packet.ts";
 
 /** The bytes `start` to `end` (exclusive) that a write changes, counted from a header's first at `pointer`; the header has `limit` bytes. */
@@ -44,14 +45,14 @@ export function keepSums(l: Lowering, sums: readonly SumUpdate[], changed: Chang
   // What a sum over the payload sees besides: the inner sums that changed.
   let all = written;
   for (const [i, sum] of sums.entries()) {
-    const { present, pointer } = must(places[i], "a header");
+    const place = must(places[i], "a header");
     const [there, behind] = [l.block(), l.builder.newBlock(["i32"])];
     const skip = { target: behind.id, args: [all] };
-    l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, skip);
+    l.builder.branch("eq", "i32", place.present, l.i32(1), { target: there, args: [] }, skip);
     l.goOn(there);
     const difference = sum.over === "payload" ? all : written;
     const outer = sums.slice(i + 1).some((other) => other.over === "payload");
-    update(l, pointer, sum.field, difference, outer ? all : null, behind.id);
+    update(l, place, sum.field, difference, outer ? all : null, behind.id);
     l.goOn(behind.id);
     all = must(behind.params[0], "the difference");
   }
@@ -73,16 +74,17 @@ function wordsOf({ start, end, limit }: Changed): Word[] {
   return words;
 }
 
-/** Adds a difference to the sum at `pointer` and goes to `behind`, which takes `all` with the sum's own change added where it is given. */
+/** Adds a difference to a header's sum and goes to `behind`, which takes `all` with the sum's own change added where it is given. */
 function update(
   l: Lowering,
-  pointer: ValueId,
+  place: Found,
   field: Field,
   difference: ValueId,
   all: ValueId | null,
   behind: BlockId,
 ): void {
   const { builder } = l;
+  const { pointer } = place;
   const offset = field.bitOffset / 8;
   const ones = l.i32(0xffff);
   const before = all ?? difference;
@@ -106,6 +108,7 @@ function update(
     fresh = must(stored.params[0], "the checksum");
   }
   builder.store("packet", 2, pointer, offset, fresh);
+  writeBack(l, place, offset, offset + 2);
   if (all === null) return builder.jump(behind, [before]);
   builder.jump(behind, [fold(l, builder.binary("add", "i32", all, builder.binary("add", "i32", gone, fresh)), "i32")]);
 }

@@ -25,6 +25,8 @@ export class DataPool {
   readonly #made = new Map<object, unknown>();
   readonly #tables = new Map<number, { readonly bytes: Uint8Array; readonly offsetBytes: number }[]>();
   #tableCount = 0;
+  /** The most bytes that a program's copies of headers beyond the first buffer take. */
+  copiedBytes = 0;
 
   constructor(globals: readonly GlobalSymbol[]) {
     for (const global of globals) {
@@ -40,6 +42,11 @@ export class DataPool {
       }));
       this.#globals.set(global, at);
     }
+  }
+
+  /** Notes how many bytes one program's copies of headers beyond the first buffer take: programs share the memory for them. */
+  needCopies(bytes: number): void {
+    this.copiedBytes = Math.max(this.copiedBytes, bytes);
   }
 
   /** Where a global lies in its section, in bytes. */

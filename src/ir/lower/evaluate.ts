@@ -10,7 +10,7 @@ import { alignedPieces } from "./aligned.ts";
 import { lowerCondition } from "./condition.ts";
 import { fibLookup } from "./fib-lookup.ts";
 import { hashOf } from "./hash.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Found, Lowering } from "./lowering.ts";
 import { lookup } from "./map-access.ts";
 import { headerOf } from "./read-packet.ts";
 import {
@@ -44,14 +44,18 @@ const BINARY: Readonly<Record<ArithmeticOp, BinaryKind>> = {
  * take the test away.
  */
 export function pointerTo(l: Lowering, instance: Instance): ValueId {
-  if (instance.index === -1) return must(l.self, "the header's own place");
-  const { present, pointer } = headerOf(l, instance);
+  return instance.index === -1 ? must(l.self, "the header's own place") : placeOf(l, instance).pointer;
+}
+
+/** The same with all that is known of the place: for what is to be written. */
+export function placeOf(l: Lowering, instance: Instance): Found {
+  const found = headerOf(l, instance);
   const [there, absent] = [l.block(), l.block()];
-  l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: absent, args: [] });
+  l.builder.branch("eq", "i32", found.present, l.i32(1), { target: there, args: [] }, { target: absent, args: [] });
   l.goOn(absent);
   l.builder.ret(l.i32(l.verdict(l.program.default)));
   l.goOn(there);
-  return pointer;
+  return found;
 }
 
 /** A value that is read more than once: one that could differ from reading to reading is evaluated now. */

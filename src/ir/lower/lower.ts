@@ -17,5 +17,6 @@ export function lowerProgram(program: HProgram, plan: ParsePlan, data: DataPool)
     builder.setOrigin(program.body.at(-1)?.span ?? null);
     returnVerdict(l, program.default);
   }
+  if (l.copies !== null) data.needCopies(l.copies.bytes);
   return builder.finish();
 }

@@ -6,18 +6,41 @@ import { verdicts } from "../../bpf/verdicts.ts";
 import type { Builder } from "../builder.ts";
 import type { HProgram, Instance, Local, Entry as MapEntry, VerdictName } from "../hir.ts";
 import type { BlockId, IntType, ValueId } from "../ir.ts";
+import { Copies } from "./beyond.ts";
 import type { DataPool } from "./data-pool.ts";
 import type { ParsePlan, Stage } from "./parse-plan.ts";
 import type { Value } from "./value.ts";
 
+/** Where something lies in the packet. */
+export interface Spot {
+  /** Its first byte, or that of the copy of it. What isn't reached directly and wasn't copied (yet) has none. */
+  readonly pointer: ValueId;
+  /** In programs that take packets of several buffers, else null. */
+  readonly beyond: Beyond | null;
+}
+
+/** What is known of a header: its spot is of use where it is present. */
+export interface Found extends Spot {
+  /** An i32, 0 or 1. */
+  readonly present: ValueId;
+}
+
+/** Whether something lies beyond the first buffer, at least in part, so that it is reached by helpers. */
+export interface Beyond {
+  /** An i32, 0 or 1. */
+  readonly copied: ValueId;
+  /** Where that is 1: the bytes from the packet's first, an i64. */
+  readonly distance: ValueId;
+}
+
 /** What the reading of a stage found, as SSA values that hold from there on. */
 export interface StageResult {
-  /** For each header that rules name: `present` an i32 0 or 1, `pointer` its first byte where it is present. */
-  readonly headers: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
+  /** The headers that rules name. */
+  readonly headers: ReadonlyMap<Instance, Found>;
   /** The selectors of the last header read, i32 each; NO_SELECTOR where nothing follows. */
   readonly selectors: readonly ValueId[];
-  /** What follows the last header read. */
-  readonly payload: ValueId;
+  /** What follows the last header read; of no use where nothing does. */
+  readonly payload: Spot;
   /** Which header was read last: its number in the stage from 1, an i32; 0 for none. null where nobody asks. */
   readonly last: ValueId | null;
   /** 1 where a header was announced that couldn't be read, an i32. null where nobody asks. */
@@ -38,7 +61,9 @@ export class Lowering {
   packetEnd: ValueId;
   env: Env = new Map();
   /** Headers that stay proven though what follows them is read anew: their place can't have changed. */
-  pinned: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }> = new Map();
+  pinned: ReadonlyMap<Instance, Found> = new Map();
+  /** Where headers beyond the first buffer are copied to; null in a program that takes packets of one buffer only. */
+  readonly copies: Copies | null;
   readonly locals = new Map<Local, Value>();
   /** The pointers that `if let` bound. */
   readonly entries = new Map<MapEntry, ValueId>();
@@ -50,6 +75,7 @@ export class Lowering {
     this.program = program;
     this.plan = plan;
     this.data = data;
+    this.copies = program.frags ? new Copies() : null;
     this.packet = builder.ctxLoad("data");
     this.packetEnd = builder.ctxLoad("data_end");
   }

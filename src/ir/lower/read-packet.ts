@@ -1,20 +1,24 @@
 // Reading the packet: makes the code that finds the headers of a stage, once on each way that needs them, and leaves what it found
 // in the environment. Every stage ends in one join whose parameters tell which headers are there and where; jump threading
-// turns the tests of those flags back into control flow.
+// turns the tests of those flags back into control flow. In programs that take packets of several buffers every header is read on two
+// ways: in the first buffer, and as a copy (beyond.ts); once beyond the first buffer, all that follows is.
 
 import { must } from "../../base/assert.ts";
-import { maxOf } from "../conversion.ts";
 import { type Header, type Instance, NO_SELECTOR } from "../hir.ts";
 import type { BlockId, Edge, IrType, ValueId } from "../ir.ts";
+import { copyHeader } from "./beyond.ts";
 import { lowerCondition } from "./condition.ts";
 import { type Candidate, dispatch } from "./dispatch.ts";
+import { edge } from "./edge.ts";
 import { fieldNumber, lowerNumber } from "./evaluate.ts";
+import { ExtensionReader } from "./extensions.ts";
 import { minOf, partsOf } from "./header-size.ts";
-import type { Lowering, StageResult } from "./lowering.ts";
+import type { Beyond, Found, Lowering, Spot, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
+import { argsOf, NOTHING_FOUND, PackedProgress, type Progress, taking } from "./progress.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
-export function headerOf(l: Lowering, instance: Instance): { readonly present: ValueId; readonly pointer: ValueId } {
+export function headerOf(l: Lowering, instance: Instance): Found {
   const pinned = l.pinned.get(instance);
   if (pinned !== undefined) return pinned;
   const stage = must(l.plan.stageOf.get(instance), `a stage for ${instance.header.name}`);
@@ -38,27 +42,21 @@ export function readStage(l: Lowering, stage: Stage): StageResult {
   return result;
 }
 
-/** What is known at a place inside a stage's code: the headers found on the way there and what follows them. */
-interface Progress {
-  readonly found: ReadonlyMap<Instance, ValueId>;
-  /** Extension headers found by the loop over them: flags and pointers. */
-  readonly extensions: ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
-  readonly selectors: readonly ValueId[] | null;
-  readonly payload: ValueId | null;
-  readonly last: number;
-  readonly stuck: boolean;
+/** Where a header is to be read, and what goes before and follows. */
+export interface Attempt {
+  readonly owner: Instance | Header;
+  readonly at: Spot;
+  readonly before: Progress;
+  /** Numbers that the code behind needs beside. */
+  readonly numbers: readonly ValueId[];
+  /** Where to go when it isn't there. */
+  readonly failed: (before: Progress) => Edge;
+  /** Makes the code that follows where its fixed part is there. */
+  readonly go: (spot: Spot, before: Progress, numbers: readonly ValueId[]) => void;
 }
 
-const NOTHING_FOUND: Progress = {
-  found: new Map(),
-  extensions: new Map(),
-  selectors: null,
-  payload: null,
-  last: 0,
-  stuck: false,
-};
-
-class StageReader {
+/** Makes the code that reads one stage. */
+export class StageReader {
   readonly #l: Lowering;
   readonly #stage: Stage;
   /** The stage's headers and extensions that rules name, in the order of the join's parameters. */
@@ -72,6 +70,12 @@ class StageReader {
     readonly none: ValueId;
     readonly nowhere: ValueId;
   };
+  /** What is said of what lies in the first buffer; null where packets have only one. */
+  readonly near: Beyond | null;
+  /** The types of a spot's arguments. */
+  readonly spotTypes: readonly IrType[];
+  /** The blocks that `enter` made, by what they do and what they are told. */
+  readonly #entries = new Map<string, BlockId>();
   /** The members' numbers as constants, where anybody asks which was read last. */
   readonly #numbers: readonly ValueId[];
   readonly #join: { readonly id: BlockId; readonly params: readonly ValueId[] };
@@ -86,18 +90,20 @@ class StageReader {
       0,
       ...stage.members.map((m) => (m.leadsOn ? (m.instance.header.next?.fields.length ?? 0) : 0)),
     );
-    const types: IrType[] = this.#instances.flatMap((): IrType[] => ["i32", "pkt"]);
+    this.spotTypes = l.copies === null ? ["pkt"] : ["pkt", "i32", "i64"];
+    const types: IrType[] = this.#instances.flatMap((): IrType[] => ["i32", ...this.spotTypes]);
     for (let i = 0; i < this.#selectorCount; i++) types.push("i32");
-    types.push("pkt");
+    types.push(...this.spotTypes);
     if (this.#asksLast) types.push("i32");
     if (l.plan.usesOpaque) types.push("i32");
     this.#join = l.builder.newBlock(types);
     this.#shared = { zero: l.i32(0), one: l.i32(1), none: l.i32(NO_SELECTOR), nowhere: l.builder.undef("pkt") };
+    this.near = l.copies === null ? null : { copied: this.#shared.zero, distance: l.builder.undef("i64") };
     this.#numbers = this.#asksLast ? Array.from({ length: stage.members.length + 1 }, (_, n) => l.i32(n)) : [];
   }
 
   /** Whether the transport comes behind what this stage reads. */
-  get #leadsToTransport(): boolean {
+  get leadsToTransport(): boolean {
     return this.#stage.layer < TRANSPORT_LAYER;
   }
 
@@ -105,25 +111,39 @@ class StageReader {
   read(sources: readonly { readonly from: Stage; readonly result: StageResult }[]): StageResult {
     const l = this.#l;
     const root = this.#stage.members.find((m) => m.entries.some((e) => e.from === null));
-    if (root !== undefined) this.#try(root, l.packet, NOTHING_FOUND);
+    if (root !== undefined) this.#try(root, { pointer: l.packet, beyond: this.near }, NOTHING_FOUND);
     else this.#fromSources(sources, 0);
     l.goOn(this.#join.id);
-    // In the order in which `#done` passes them.
-    const params = this.#join.params.values();
-    const next = (): ValueId => must(params.next().value, "a parameter of a stage");
+    // In the order in which `done` passes them.
+    const next = taking(this.#join.params);
     return {
-      headers: new Map(this.#instances.map((instance) => [instance, { present: next(), pointer: next() }])),
+      headers: new Map(this.#instances.map((instance) => [instance, { present: next(), ...this.spotFrom(next) }])),
       selectors: Array.from({ length: this.#selectorCount }, next),
-      payload: next(),
+      payload: this.spotFrom(next),
       last: this.#asksLast ? next() : null,
       stuck: l.plan.usesOpaque ? next() : null,
     };
   }
 
+  /** A spot as a block's parameters tell it. */
+  spotFrom(next: () => ValueId): Spot {
+    return { pointer: next(), beyond: this.#l.copies === null ? null : { copied: next(), distance: next() } };
+  }
+
+  /** Whether a place is known to lie beyond the first buffer, so that there is no way on which it is reached directly. */
+  isBeyond(spot: Spot): spot is Spot & { readonly beyond: Beyond } {
+    return spot.beyond?.copied === this.#shared.one;
+  }
+
+  /** A place beyond the first buffer, or the copy of what lies there. */
+  beyond(distance: ValueId, copy: ValueId = this.#shared.nowhere): Spot & { readonly beyond: Beyond } {
+    return { pointer: copy, beyond: { copied: this.#shared.one, distance } };
+  }
+
   /** Tries the ways from each earlier stage in turn. */
   #fromSources(sources: readonly { readonly from: Stage; readonly result: StageResult }[], index: number): void {
     const source = sources[index];
-    if (source === undefined) return this.#done(NOTHING_FOUND);
+    if (source === undefined) return this.done(NOTHING_FOUND);
     const { from, result } = source;
     const candidates: Candidate[] = [];
     for (const member of this.#stage.members) {
@@ -138,39 +158,117 @@ class StageReader {
     dispatch(this.#l, result.selectors, candidates, () => this.#fromSources(sources, index + 1));
   }
 
-  /** Tries to read a header at `pointer`. */
-  #try(member: Member, pointer: ValueId, before: Progress): void {
+  /** Tries to read a header. */
+  #try(member: Member, at: Spot, before: Progress): void {
+    const failed = (from: Progress): Edge => this.failed(member, from);
+    this.reach({
+      owner: member.instance,
+      at,
+      before,
+      numbers: [],
+      failed,
+      go: (spot, from) => this.#tryOn(member, spot, from, failed(from)),
+    });
+  }
+
+  /** What follows the reading of a header's fixed part. */
+  #tryOn(member: Member, spot: Spot, before: Progress, failed: Edge): void {
     const l = this.#l;
     const { header } = member.instance;
-    const size = this.#fits(member, header, pointer, before);
+    const { pointer } = spot;
+    const size = this.sized(header, pointer, failed);
     const number = this.#stage.members.indexOf(member) + 1;
     const here: Progress = {
       ...before,
-      found: new Map([...before.found, [member.instance, pointer]]),
+      found: new Map([...before.found, [member.instance, spot]]),
       selectors: null,
       payload: null,
       last: number,
       stuck: false,
     };
-    if (!member.leadsOn || header.next === null) return this.#done(here);
-    this.#when(header, pointer, () => this.#done({ ...here, stuck: this.#leadsToTransport }));
+    if (!member.leadsOn || header.next === null) return this.done(here);
+    this.when(header, pointer, () => this.done({ ...here, stuck: this.leadsToTransport }));
     const selectors = header.next.fields.map((f) => fieldNumber(l, pointer, f));
-    const payload = this.#payload(header, pointer, size);
-    if (member.extensions.length > 0) this.#extensions(member, { ...here, selectors, payload });
-    else this.#chain(member, { ...here, selectors, payload });
+    const payload = this.payload(header, spot, size);
+    if (member.extensions.length > 0) new ExtensionReader(l, this, member).read({ ...here, selectors, payload });
+    else this.chain(member, { ...here, selectors, payload });
   }
 
-  /** Goes on where the header's fixed part fits and its size is sane, elsewhere ends the stage; gives what varies of its size. */
-  #fits(member: Member, header: Header, pointer: ValueId, otherwise: Progress): ValueId | null {
+  /**
+   * Makes the code that reads a header's fixed part, and what follows that, on each way to it: in the first buffer where it lies there
+   * whole; else as a copy, where packets may have several buffers.
+   */
+  reach(attempt: Attempt): void {
     const l = this.#l;
-    const failed = this.#edge({ ...otherwise, stuck: hidesTransport(this.#stage, member) || otherwise.stuck });
-    const ok = l.block();
-    l.builder.packetGuard(pointer, l.packetEnd, header.fixedBytes, { target: ok, args: [] }, failed);
+    const { builder } = l;
+    const { owner, at, before, numbers, failed, go } = attempt;
+    const { fixedBytes } = "header" in owner ? owner.header : owner;
+    const { pointer, beyond } = at;
+    if (beyond === null) {
+      const ok = l.block();
+      builder.packetGuard(pointer, l.packetEnd, fixedBytes, edge(ok), failed(before));
+      l.goOn(ok);
+      return go(at, before, numbers);
+    }
+    const { zero, one } = this.#shared;
+    const far = builder.newBlock(["i64"]);
+    let ok: BlockId | null = null;
+    if (this.isBeyond(at)) builder.jump(far.id, [beyond.distance]);
+    else {
+      if (beyond.copied !== zero) {
+        const near = l.block();
+        const known: Edge = { target: far.id, args: [beyond.distance] };
+        builder.branch("eq", "i32", beyond.copied, one, known, edge(near));
+        l.goOn(near);
+      }
+      const cut = l.block();
+      ok = l.block();
+      builder.packetGuard(pointer, l.packetEnd, fixedBytes, edge(ok), edge(cut));
+      l.goOn(cut);
+      builder.jump(far.id, [builder.distance(builder.ctxLoad("data"), pointer)]);
+    }
+    l.goOn(far.id);
+    const name = `read ${l.copies?.placeOf(owner)}`;
+    this.enter(name, [must(far.params[0], "a distance"), ...numbers], before, ([distance, ...rest], from) => {
+      const there = must(distance, "a distance");
+      const copy = copyHeader(l, owner, there, failed(from));
+      go(this.beyond(there, copy), from, rest);
+    });
+    if (ok === null) return;
     l.goOn(ok);
+    go({ pointer, beyond: this.near }, before, numbers);
+  }
+
+  /**
+   * Goes to a block that several ways come to with the same kinds of knowledge, which are its parameters; the first to come makes its
+   * code. So what lies beyond the first buffer is read by one piece of code, wherever the buffer ended.
+   */
+  enter(
+    name: string,
+    numbers: readonly ValueId[],
+    progress: Progress,
+    make: (numbers: readonly ValueId[], progress: Progress) => void,
+  ): void {
+    const { builder } = this.#l;
+    const packed = new PackedProgress(this.#instances, progress);
+    const args = [...numbers, ...packed.values];
+    const key = `${name} ${packed.shape}`;
+    const known = this.#entries.get(key);
+    if (known !== undefined) return builder.jump(known, args);
+    const { id, params } = builder.newBlock(args.map((value) => builder.typeOf(value)));
+    this.#entries.set(key, id);
+    builder.jump(id, args);
+    this.#l.goOn(id);
+    make(params.slice(0, numbers.length), packed.unpack(params.slice(numbers.length)));
+  }
+
+  /** Goes on where the header's size is sane; gives what varies of it. */
+  sized(header: Header, pointer: ValueId, failed: Edge): ValueId | null {
+    const l = this.#l;
     if (header.size === null) return null;
     const { bytes, min } = header.size;
     const { variable, fixed } = partsOf(bytes);
-    const size = this.#inHeader(pointer, () => lowerNumber(l, variable));
+    const size = inHeader(l, pointer, () => lowerNumber(l, variable));
     if (minOf(bytes) < BigInt(min)) {
       const sane = l.block();
       const type = l.builder.typeOf(size) === "i64" ? "i64" : "i32";
@@ -182,36 +280,34 @@ class StageReader {
   }
 
   /** Goes on where the header's `when` holds. */
-  #when(header: Header, pointer: ValueId, otherwise: () => void): void {
+  when(header: Header, pointer: ValueId, otherwise: () => void): void {
     const when = header.next?.when ?? null;
     if (when === null) return;
     const l = this.#l;
     const holds = l.block();
     const fails = l.block();
-    this.#inHeader(pointer, () => lowerCondition(l, when, holds, fails));
+    inHeader(l, pointer, () => lowerCondition(l, when, holds, fails));
     l.goOn(fails);
     otherwise();
     l.goOn(holds);
   }
 
-  #inHeader<T>(pointer: ValueId, make: () => T): T {
-    const outer = this.#l.self;
-    this.#l.self = pointer;
-    const made = make();
-    this.#l.self = outer;
-    return made;
-  }
-
-  #payload(header: Header, pointer: ValueId, size: ValueId | null): ValueId {
-    const l = this.#l;
-    if (size === null || header.size === null) return l.builder.offset(pointer, header.fixedBytes);
-    const end = l.builder.index(pointer, l.resize(size, "i64"));
-    const { fixed } = partsOf(header.size.bytes);
-    return fixed === 0 ? end : l.builder.offset(end, fixed);
+  /** What follows a header. `size`: what varies of its size; null where nothing does. */
+  payload(header: Header, spot: Spot, size: ValueId | null): Spot {
+    const { builder } = this.#l;
+    const fixed = size === null || header.size === null ? header.fixedBytes : partsOf(header.size.bytes).fixed;
+    const varies = size === null || header.size === null ? null : this.#l.resize(size, "i64");
+    if (this.isBeyond(spot)) {
+      const { distance } = spot.beyond;
+      const end = varies === null ? distance : builder.binary("add", "i64", distance, varies);
+      return this.beyond(builder.binary("add", "i64", end, builder.constant("i64", fixed)));
+    }
+    const end = varies === null ? spot.pointer : builder.index(spot.pointer, varies);
+    return { ...spot, pointer: varies !== null && fixed === 0 ? end : builder.offset(end, fixed) };
   }
 
   /** Tries the headers of this stage that may follow. */
-  #chain(member: Member, progress: Progress): void {
+  chain(member: Member, progress: Progress): void {
     const candidates: Candidate[] = [];
     for (const next of this.#stage.members) {
       for (const way of next.chained) {
@@ -234,122 +330,17 @@ class StageReader {
   #beyondDepth(member: Member, progress: Progress): void {
     const { header } = member.instance;
     const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
-    const stop = { values, after: null, go: () => this.#done({ ...progress, stuck: this.#leadsToTransport }) };
+    const stop = { values, after: null, go: () => this.done({ ...progress, stuck: this.leadsToTransport }) };
     dispatch(this.#l, progress.selectors ?? [], [stop], this.#edge(progress));
   }
 
-  /** The loop over extension headers: up to the header's `depth` of them, in any order. */
-  #extensions(member: Member, start: Progress): void {
-    const l = this.#l;
-    const { builder } = l;
-    const extensions = member.extensions;
-    const instances = extensions.flatMap((h) => h.instances).filter((i) => l.plan.named.has(i));
-    const flagTypes: IrType[] = instances.flatMap((): IrType[] => ["i32", "pkt"]);
-    const flags = (progress: Progress): ValueId[] =>
-      instances.flatMap((i) => {
-        const e = progress.extensions.get(i);
-        return e === undefined ? [l.i32(0), builder.undef("pkt")] : [e.present, e.pointer];
-      });
-    const head = builder.newBlock(["i32", "pkt", "i32", ...flagTypes]);
-    const latch = builder.newBlock(["i32", "pkt", ...flagTypes]);
-    const selector = must(start.selectors?.[0], "a selector");
-    builder.jump(head.id, [selector, must(start.payload, "a payload"), l.i32(0), ...flags(start)]);
-    const progressAt = (params: readonly ValueId[], first: number): Progress => ({
-      ...start,
-      selectors: [must(params[0], "a selector")],
-      payload: must(params[1], "a payload"),
-      extensions: new Map(
-        instances.map((i, n) => [
-          i,
-          { present: must(params[first + 2 * n], "a flag"), pointer: must(params[first + 2 * n + 1], "a pointer") },
-        ]),
-      ),
-    });
-    l.goOn(head.id);
-    const at = progressAt(head.params, 3);
-    const turn = must(head.params[2], "the turn");
-    const candidates = extensions.map((extension): Candidate => {
-      const values = extension.edges.filter((e) => e.parent === member.instance.header).flatMap((e) => e.values);
-      return { values, after: null, go: () => this.#extension(member, extension, at, latch.id, flags) };
-    });
-    dispatch(l, at.selectors ?? [], candidates, () => this.#chain(member, at));
-    l.goOn(latch.id);
-    const reached = progressAt(latch.params, 2);
-    const after = furthestEnd(l, member) > FURTHEST ? reached : this.#placedAnew(reached);
-    const again = l.block();
-    const out = l.block();
-    const depth = must(member.instance.header.next, "a selector").depth;
-    const nextTurn = builder.binary("add", "i32", turn, l.i32(1));
-    builder.branch("ult", "i32", nextTurn, l.i32(depth), { target: again, args: [] }, { target: out, args: [] });
-    l.goOn(again);
-    builder.jump(head.id, [
-      must(latch.params[0], "a selector"),
-      must(after.payload, "a payload"),
-      nextTurn,
-      ...latch.params.slice(2),
-    ]);
-    l.goOn(out);
-    if (!l.plan.usesOpaque) return this.#chain(member, after);
-    const beyond = {
-      values: candidates.flatMap((c) => c.values),
-      after: null,
-      go: () => this.#done({ ...after, stuck: this.#leadsToTransport }),
-    };
-    dispatch(l, after.selectors ?? [], [beyond], () => this.#chain(member, after));
-  }
-
-  /**
-   * What follows as an unknown distance from the packet's start: the same for the verifier however it was reached, so that its ways
-   * there become one. What hangs there is guarded as ever.
-   */
-  #placedAnew(progress: Progress): Progress {
-    const { builder, packet } = this.#l;
-    const distance = builder.distance(packet, must(progress.payload, "a payload"));
-    const offset = builder.binary("and", "i64", distance, builder.constant("i64", FURTHEST));
-    return { ...progress, payload: builder.index(packet, offset) };
-  }
-
-  /** One turn of the loop: reads an extension header and goes to the latch. */
-  #extension(
-    member: Member,
-    header: Header,
-    at: Progress,
-    latch: BlockId,
-    flags: (progress: Progress) => ValueId[],
-  ): void {
-    const l = this.#l;
-    const pointer = must(at.payload, "a payload");
-    const stopped: Progress = { ...at, selectors: null, payload: null };
-    const size = this.#fits(member, header, pointer, stopped);
-    const found = this.#nameExtension(header, pointer, at);
-    this.#when(header, pointer, () =>
-      this.#done({ ...found, selectors: null, payload: null, stuck: this.#leadsToTransport }),
-    );
-    const next = header.next;
-    if (next === null) return this.#done({ ...found, selectors: null, payload: null });
-    const selector = fieldNumber(l, pointer, must(next.fields[0], "a selector"));
-    l.builder.jump(latch, [selector, this.#payload(header, pointer, size), ...flags(found)]);
-  }
-
-  /** Remembers an extension header that rules name: the first of its kind is the one that is meant. */
-  #nameExtension(header: Header, pointer: ValueId, at: Progress): Progress {
-    const { builder } = this.#l;
-    const instance = must(header.instances[0], "an instance");
-    const known = at.extensions.get(instance);
-    if (known === undefined) return at;
-    const merged = builder.newBlock(["pkt"]);
-    const [first, own] = [
-      { target: merged.id, args: [known.pointer] },
-      { target: merged.id, args: [pointer] },
-    ];
-    builder.branch("eq", "i32", known.present, this.#l.i32(1), first, own);
-    this.#l.goOn(merged.id);
-    const here = { present: this.#l.i32(1), pointer: must(merged.params[0], "a pointer") };
-    return { ...at, extensions: new Map([...at.extensions, [instance, here]]) };
+  /** The edge to the stage's end from where a header that was announced can't be read. */
+  failed(member: Member, before: Progress): Edge {
+    return this.#edge({ ...before, stuck: hidesTransport(this.#stage, member) || before.stuck });
   }
 
   /** Ends the stage with what was found. */
-  #done(progress: Progress): void {
+  done(progress: Progress): void {
     const { target, args } = this.#edge(progress);
     this.#l.builder.jump(target, args);
   }
@@ -357,33 +348,27 @@ class StageReader {
   /** The edge to the stage's end, from anywhere in it. */
   #edge(progress: Progress): Edge {
     const { zero, one, none, nowhere } = this.#shared;
+    const absent: Spot = { pointer: nowhere, beyond: this.near };
     const args: ValueId[] = [];
     for (const instance of this.#instances) {
-      const pointer = progress.found.get(instance);
+      const spot = progress.found.get(instance);
       const extension = progress.extensions.get(instance);
-      if (pointer !== undefined) args.push(one, pointer);
-      else if (extension !== undefined) args.push(extension.present, extension.pointer);
-      else args.push(zero, nowhere);
+      if (spot !== undefined) args.push(one, ...argsOf(spot));
+      else if (extension !== undefined) args.push(extension.present, ...argsOf(extension));
+      else args.push(zero, ...argsOf(absent));
     }
     for (let i = 0; i < this.#selectorCount; i++) args.push(progress.selectors?.[i] ?? none);
-    args.push(progress.payload ?? nowhere);
+    args.push(...argsOf(progress.payload ?? absent));
     if (this.#asksLast) args.push(must(this.#numbers[progress.last], "a member's number"));
     if (this.#l.plan.usesOpaque) args.push(progress.stuck ? one : zero);
     return { target: this.#join.id, args };
   }
 }
 
-/** A mask that leaves every distance up to it as it is, and that the verifier takes for a packet's offset (below MAX_PACKET_OFF). */
-const FURTHEST = 0x7fff;
-
-/** The most bytes from the packet's start to the end of a header and the extensions behind it. */
-function furthestEnd(l: Lowering, { instance: { header }, extensions }: Member): number {
-  const most = (h: Header): number => (h.size === null ? h.fixedBytes : Number(maxOf(h.size.bytes)));
-  const parents = header.edges.map((e) => e.parent).filter((p) => p !== header);
-  const before = l.plan.stages
-    .flatMap((stage) => stage.members)
-    .filter((m) => m.instance.index === 0 && parents.includes(m.instance.header))
-    .map((m) => furthestEnd(l, m));
-  const behind = (header.next?.depth ?? 0) * Math.max(0, ...extensions.map(most));
-  return Math.max(0, ...before) + header.instances.length * most(header) + behind;
+function inHeader<T>(l: Lowering, pointer: ValueId, make: () => T): T {
+  const outer = l.self;
+  l.self = pointer;
+  const made = make();
+  l.self = outer;
+  return made;
 }

@@ -11,7 +11,7 @@ import { lowerInSet } from "./constant-set.ts";
 import { lowerNumber, lowerValue, placeAddress, settled } from "./evaluate.ts";
 import { emit, sample, tail } from "./events.ts";
 import { popHeader, pushHeader, trim } from "./head.ts";
-import type { Env, Lowering } from "./lowering.ts";
+import type { Env, Found, Lowering } from "./lowering.ts";
 import { count, lookup, onStack, orVerdict, remove, storeExpr, update } from "./map-access.ts";
 import { put, take } from "./queue.ts";
 import { readStages } from "./read-packet.ts";
@@ -156,7 +156,7 @@ function branches(l: Lowering, later: number, list: readonly Branch[]): boolean 
   const { pinned, packet, packetEnd } = l;
   let moved = false;
   let join: BlockId | null = null;
-  const ends: { readonly env: Env; readonly pinned: Found }[] = [];
+  const ends: { readonly env: Env; readonly pinned: Places }[] = [];
   for (const branch of list) {
     l.goOn(branch.block);
     l.env = branch.env;
@@ -185,14 +185,14 @@ function branches(l: Lowering, later: number, list: readonly Branch[]): boolean 
   return true;
 }
 
-type Found = ReadonlyMap<Instance, { readonly present: ValueId; readonly pointer: ValueId }>;
+type Places = ReadonlyMap<Instance, Found>;
 
 /** Every header whose place is known at the end of a branch, pinned or by its stage. */
-function allFound({ env, pinned }: { readonly env: Env; readonly pinned: Found }): Found {
+function allFound({ env, pinned }: { readonly env: Env; readonly pinned: Places }): Places {
   return new Map([...[...env.values()].flatMap((result) => [...result.headers]), ...pinned]);
 }
 
-function commonEntries(a: Found, b: Found): Found {
+function commonEntries(a: Places, b: Places): Places {
   return new Map([...a].filter(([instance, found]) => b.get(instance) === found));
 }
 

@@ -7,11 +7,12 @@ import { must } from "../../base/assert.ts";
 import { checksumField } from "../checksums.ts";
 import type { Field, HExpr, Header, HStmt, Instance } from "../hir.ts";
 import type { BlockId, ValueId } from "../ir.ts";
+import { distanceTo } from "./beyond.ts";
 import { fold } from "./checksum.ts";
 import { composeHeader } from "./compose.ts";
 import { lowerNumber, lowerValue, pointerTo } from "./evaluate.ts";
 import { loadFront, moveHead, selectorOf, storeFront } from "./head.ts";
-import type { Lowering } from "./lowering.ts";
+import type { Found, Lowering } from "./lowering.ts";
 import { headerOf } from "./read-packet.ts";
 import { isPieces } from "./value.ts";
 import { storeNumber } from "./write-field.ts";
@@ -81,28 +82,28 @@ export function decapsulate(l: Lowering, statement: HStmt & { kind: "decap" }): 
   const { builder } = l;
   const { frames, packets, links } = statement;
   const done = l.block();
-  const found = builder.newBlock(["pkt", "i32"]);
+  const found = builder.newBlock(l.copies === null ? ["pkt", "i32"] : ["i64", "i32"]);
   for (const instance of [...frames, ...packets.map((p) => p.instance), ...links]) headerOf(l, instance);
   for (const frame of frames) {
     const next = l.block();
     const { env, pinned, packet, packetEnd } = l;
-    const pointer = goWhere(l, frame, next);
-    moveHead(l, { delta: builder.distance(packet, pointer) }, frame.header.fixedBytes);
+    const place = goWhere(l, frame, next);
+    moveHead(l, { delta: distanceTo(l, place) }, frame.header.fixedBytes);
     builder.jump(done);
     Object.assign(l, { env, pinned, packet, packetEnd });
     l.goOn(next);
   }
   for (const { instance, announces } of packets) {
     const next = l.block();
-    const pointer = goWhere(l, instance, next);
-    builder.jump(found.id, [pointer, l.i32(announces)]);
+    const place = goWhere(l, instance, next);
+    builder.jump(found.id, [l.copies === null ? place.pointer : distanceTo(l, place), l.i32(announces)]);
     l.goOn(next);
   }
   builder.ret(l.i32(l.verdict(l.program.default)));
   if (packets.length > 0) {
     l.goOn(found.id);
-    const [pointer, announces] = [must(found.params[0], "a packet"), must(found.params[1], "its selector")];
-    const distance = builder.distance(l.packet, pointer);
+    const [place, announces] = [must(found.params[0], "a packet"), must(found.params[1], "its selector")];
+    const distance = l.copies === null ? builder.distance(l.packet, place) : place;
     forLinks(l, links, (row) => {
       const delta = builder.binary("sub", "i64", distance, builder.constant("i64", sizeOf(row)));
       moveLinks(l, row, { delta }, 0, announces);
@@ -114,12 +115,12 @@ export function decapsulate(l: Lowering, statement: HStmt & { kind: "decap" }): 
 }
 
 /** Goes on where a header is there, else in `next`; gives its place. */
-function goWhere(l: Lowering, instance: Instance, next: BlockId): ValueId {
-  const { present, pointer } = headerOf(l, instance);
+function goWhere(l: Lowering, instance: Instance, next: BlockId): Found {
+  const found = headerOf(l, instance);
   const there = l.block();
-  l.builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: next, args: [] });
+  l.builder.branch("eq", "i32", found.present, l.i32(1), { target: there, args: [] }, { target: next, args: [] });
   l.goOn(there);
-  return pointer;
+  return found;
 }
 
 /** Does `make` for as many of the link headers as are there; each time with what was known before. */
@@ -158,11 +159,11 @@ function moveLinks(
 /** Ends the program with its default where a header is there but not `bytes` behind the packet's first. */
 function onlyBehind(l: Lowering, instance: Instance, bytes: number): void {
   const { builder } = l;
-  const { present, pointer } = headerOf(l, instance);
+  const found = headerOf(l, instance);
   const [there, on, off] = [l.block(), l.block(), l.block()];
-  builder.branch("eq", "i32", present, l.i32(1), { target: there, args: [] }, { target: on, args: [] });
+  builder.branch("eq", "i32", found.present, l.i32(1), { target: there, args: [] }, { target: on, args: [] });
   l.goOn(there);
-  const [distance, wanted] = [builder.distance(l.packet, pointer), builder.constant("i64", bytes)];
+  const [distance, wanted] = [distanceTo(l, found), builder.constant("i64", bytes)];
   builder.branch("eq", "i64", distance, wanted, { target: on, args: [] }, { target: off, args: [] });
   l.goOn(off);
   builder.ret(l.i32(l.verdict(l.program.default)));

@@ -5,8 +5,9 @@ import { must } from "../../base/assert.ts";
 import { steers } from "../header-graph.ts";
 import type { Field, HStmt, Instance } from "../hir.ts";
 import type { ValueId } from "../ir.ts";
+import { writeBack } from "./beyond.ts";
 import { changedBy, keepSums } from "./checksum.ts";
-import { coverField, loadPieces, lowerNumber, pointerTo, settled } from "./evaluate.ts";
+import { coverField, loadPieces, lowerNumber, placeOf, settled } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
 import { storeExpr } from "./map-access.ts";
 import { isPieces, pieceSizes } from "./value.ts";
@@ -40,14 +41,17 @@ function placeInPlan(l: Lowering, instance: Instance): { readonly stage: number;
 /** Writes a field and keeps the checksums that cover it right. */
 export function setField(l: Lowering, statement: HStmt & { kind: "setField" }): void {
   const { instance, field, value, sums } = statement;
-  const pointer = pointerTo(l, instance);
+  const place = placeOf(l, instance);
+  const { pointer } = place;
+  const changed = changedBy(pointer, field);
   if (isPieces(field.type)) {
     const bound = settled(l, value);
-    keepSums(l, sums, changedBy(pointer, field), () => storeExpr(l, "packet", pointer, field.bitOffset / 8, bound));
+    keepSums(l, sums, changed, () => storeExpr(l, "packet", pointer, field.bitOffset / 8, bound));
   } else {
     const number = lowerNumber(l, value);
-    keepSums(l, sums, changedBy(pointer, field), () => storeNumber(l, pointer, field, number));
+    keepSums(l, sums, changed, () => storeNumber(l, pointer, field, number));
   }
+  writeBack(l, place, changed.start, changed.end);
   if (steers(field)) forget(l, instance);
 }
 
@@ -74,7 +78,8 @@ export function storeNumber(l: Lowering, pointer: ValueId, field: Field, number:
 /** Exchanges two fields that no sum notices. */
 export function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): void {
   const { a, b, instanceA, instanceB } = statement;
-  const [pointerA, pointerB] = [pointerTo(l, instanceA), pointerTo(l, instanceB)];
+  const [placeA, placeB] = [placeOf(l, instanceA), placeOf(l, instanceB)];
+  const [pointerA, pointerB] = [placeA.pointer, placeB.pointer];
   const sizes = pieceSizes(a.bitWidth / 8, 8);
   const [startA, startB] = [a.bitOffset / 8, b.bitOffset / 8];
   const [fromA, fromB] = [
@@ -87,6 +92,8 @@ export function swapFields(l: Lowering, statement: HStmt & { kind: "swap" }): vo
     l.builder.store("packet", size, pointerB, startB + at, must(fromA[i], "a piece").value);
     at += size;
   }
+  writeBack(l, placeA, startA, startA + at);
+  writeBack(l, placeB, startB, startB + at);
   if (steers(a)) forget(l, instanceA);
   if (steers(b)) forget(l, instanceB);
 }

@@ -19,7 +19,8 @@ export const cse: Pass = (fn) => {
 const RECENT = 32;
 
 function writesPacket(insn: IrInsn): boolean {
-  return (insn.op === "store" && insn.space === "packet") || movesPacket(insn);
+  // A view is made where a helper has just filled its copy anew.
+  return (insn.op === "store" && insn.space === "packet") || insn.op === "view" || movesPacket(insn);
 }
 
 function writesStack(insn: IrInsn): boolean {
