@@ -95,7 +95,9 @@ export function analyse(source: SourceFile, host: CompileHost): Analysis {
   } catch (error) {
     fault = error;
   }
-  return { file: parsed.file, followed, diagnostics: context.diagnostics.all, context, facts, module, fault };
+  // Whoever asks the context more may find more faults; those of the text are these.
+  const diagnostics = [...context.diagnostics.all];
+  return { file: parsed.file, followed, diagnostics, context, facts, module, fault };
 }
 
 function nothingFollowed(main: ast.File): Followed {

@@ -130,4 +130,12 @@ export const limitExplanations: readonly Explanation[] = [
     'redirect dev "eth1" or drop\n',
     { text: 'redirect dev "eth1" or drop\n', options: ["-Wno-veth-peer"] },
   ),
+  warningEntry(
+    "X0708",
+    "never-matches",
+    "a rule never matches",
+    "An earlier rule ends every packet that this one would match, so it does nothing: a broader network or range stands before a narrower one, or the same condition stands twice. Or its own comparisons exclude each other. Only comparisons of fields with constants are looked at.",
+    "if ip.saddr in 10.0.0.0/8 then drop\nif ip.saddr == 10.1.2.3 then pass\n",
+    "if ip.saddr == 10.1.2.3 then pass\nif ip.saddr in 10.0.0.0/8 then drop\n",
+  ),
 ];

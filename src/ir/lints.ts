@@ -3,11 +3,13 @@
 import type { Context } from "./context.ts";
 import { visitCondition } from "./header-graph.ts";
 import { type HCond, type HProgram, type HStmt, instanceName } from "./hir.ts";
+import { lintShadowed } from "./lint-shadow.ts";
 import { type ParsePlan, TRANSPORT_LAYER } from "./lower/parse-plan.ts";
 import * as messages from "./messages.ts";
 
 /** Looks a program over; warnings go to ctx.diagnostics. */
 export function lintProgram(ctx: Context, program: HProgram, plan: ParsePlan): void {
+  lintShadowed(ctx, program);
   const last = program.body.at(-1);
   const closed = program.default !== "pass" || (last?.kind === "verdict" && last.verdict !== "pass");
   if (closed || plan.usesOpaque) return;

@@ -23,7 +23,7 @@ const SEVERITIES: Readonly<Record<base.Severity, DiagnosticSeverity>> = {
 /** "The file has no rules": whoever has just begun one, or writes one to be imported, needn't be told in red. */
 const NO_RULES = "X0207";
 /** Lints of what can go: shown faded. */
-const UNNECESSARY: ReadonlySet<string> = new Set(["X0702"]);
+const UNNECESSARY: ReadonlySet<string> = new Set(["X0702", "X0708"]);
 /** Faults of an imported file that are named at the import. */
 const MOST_NAMED = 5;
 
