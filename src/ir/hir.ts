@@ -119,14 +119,14 @@ export interface MapSymbol {
   readonly pinned: boolean;
   /** A limiter's numbers; absent for others. */
   readonly limit?: Limit;
+  /** The programs that a map of programs holds from the start, by rising index; absent for others. */
+  readonly programs?: readonly StaticProgram[];
   /** What the inner maps of a map of maps are like; absent for others. */
   readonly inner?: MapSymbol;
   /** For an inner map that `if let` bound: the entry it was found by. It is no map of the object's own. */
   readonly via?: Entry;
   readonly span: Span;
 }
-  /** The programs that a map of programs holds from the start, by rising index; absent for others. */
-  readonly programs?: readonly StaticProgram[];
 
 /** A program that stands at an index of a map of programs when the object is loaded. */
 export interface StaticProgram {
