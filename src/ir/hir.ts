@@ -119,12 +119,12 @@ export interface MapSymbol {
   readonly pinned: boolean;
   /** A limiter's numbers; absent for others. */
   readonly limit?: Limit;
-  /** The programs that a map of programs holds from the start, by rising index; absent for others. */
-  readonly programs?: readonly StaticProgram[];
   /** What the inner maps of a map of maps are like; absent for others. */
   readonly inner?: MapSymbol;
   /** For an inner map that `if let` bound: the entry it was found by. It is no map of the object's own. */
   readonly via?: Entry;
+  /** The programs that a map of programs holds from the start, by rising index; absent for others. */
+  readonly programs?: readonly StaticProgram[];
   readonly span: Span;
 }
 
@@ -356,22 +356,22 @@ export type HStmt =
   | {
       readonly kind: "emit";
       readonly map: MapSymbol;
+      readonly lostAt: number;
       readonly value: HExpr;
       readonly orElse: VerdictName | null;
       readonly span: Span;
     }
   /** The packet's first bytes, at most `most`, sent to user space; `lostAt` as for `emit`. */
   | {
-      readonly lostAt: number;
       readonly kind: "sample";
       readonly map: MapSymbol;
+      readonly lostAt: number;
       readonly most: number;
       readonly orElse: VerdictName | null;
       readonly span: Span;
     }
   /** Goes on in another program and never comes back; where there is none, ends with `orElse` (null: the program's default). */
   | {
-      readonly lostAt: number;
       readonly kind: "tail";
       readonly map: MapSymbol;
       readonly index: HExpr;
