@@ -6,7 +6,6 @@ import type { Position, Range, TextEdit } from "vscode-languageserver-protocol";
 import { SourceFile } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
 import { formatSource } from "../parser/fmt.ts";
-import { parse } from "../parser/parse.ts";
 import { lineAt, lineStart, lineText, offsetAt, rangeOf } from "./ranges.ts";
 import { bracketPairs, commentsOf, wordIndexAt, wordsOf } from "./text.ts";
 
@@ -122,34 +121,73 @@ function indentOf(text: string): number {
 
 // ------------------------------------------------------------------------------------------------------------- sound text
 
-/** The changes that format what can be parsed around [start, end); null when that place itself can't be. */
-function soundChanges(file: ast.File, start: number, end: number): readonly Change[] | null {
-  const { source } = file;
-  const whole = changesOf(source, 0, source.text.length);
-  if (whole !== null) return whole;
-  // Items of a file stand for themselves: those between the faulty ones before and behind are formatted as if they were all.
-  const faulty = faultyPlaces(file);
-  if (faulty.some((place) => place.start < end && start < place.end)) return null;
-  const from = Math.max(0, ...faulty.filter((place) => place.end <= start).map((place) => place.end));
-  const to = Math.min(source.text.length, ...faulty.filter((place) => place.start >= end).map((place) => place.start));
-  return changesOf(source, from, to);
+/** Items on either side that are formatted with a place: tables and columns of comments seldom reach farther. */
+const MOST_AROUND = 40;
+
+/**
+ * The changes that format the items at [start, end), with their neighbours up to the next blank lines: items of a file stand for
+ * themselves, and nothing beyond a blank line has a say in where a column is. null when they can't be parsed.
+ */
+function soundChanges({ source, items }: ast.File, start: number, end: number): readonly Change[] | null {
+  if (start === 0 && end === source.text.length) return changesOf(source, start, end);
+  const own = itemsAt(items, start, end);
+  const alone = wholeLines(source, items, own, start, end);
+  const around = wholeLines(source, items, withNeighbours(source, items, own), start, end);
+  return changesOf(source, around.start, around.end) ?? changesOf(source, alone.start, alone.end);
 }
 
-/** The items that have faults, and faults between items. */
-function faultyPlaces(file: ast.File): { readonly start: number; readonly end: number }[] {
-  const { source, items } = file;
-  const { diagnostics } = parse(source);
-  const places: { start: number; end: number }[] = [];
-  for (const { severity, primary } of diagnostics) {
-    if (severity !== "error" || primary === null) continue;
-    const { span } = primary;
-    const item = items.find((candidate) => candidate.span.start <= span.start && span.start <= candidate.span.end);
-    const place = item?.span ?? span;
-    places.push({ start: Math.min(place.start, span.start), end: Math.max(place.end, span.end) });
+/** Items from `first` up to `last`, which isn't one of them. */
+interface Items {
+  readonly first: number;
+  readonly last: number;
+}
+
+function itemsAt(items: ast.File["items"], start: number, end: number): Items {
+  const first = items.findIndex(({ span }) => span.end >= start);
+  if (first === -1) return { first: items.length, last: items.length };
+  const behind = items.findIndex(({ span }) => span.start > end);
+  return { first, last: behind === -1 ? items.length : Math.max(first, behind) };
+}
+
+function withNeighbours(source: SourceFile, items: ast.File["items"], own: Items): Items {
+  let { first, last } = own;
+  const isBlankBetween = (before: number): boolean => {
+    const [a, b] = [items[before], items[before + 1]];
+    if (a === undefined || b === undefined) return true;
+    return /\n[ \t\r]*\n/.test(source.text.slice(a.span.end, b.span.start));
+  };
+  while (first > 0 && own.first - first < MOST_AROUND && !isBlankBetween(first - 1)) first -= 1;
+  while (last < items.length && last - own.last < MOST_AROUND && !isBlankBetween(last - 1)) last += 1;
+  return { first, last };
+}
+
+/** The lines that hold a range and items, and every other item that has a part of them. */
+function wholeLines(
+  source: SourceFile,
+  items: ast.File["items"],
+  { first, last }: Items,
+  start: number,
+  end: number,
+): { readonly start: number; readonly end: number } {
+  const lineEnd = (offset: number): number => {
+    const line = lineAt(source, offset);
+    return lineStart(source, line) + lineText(source, line).length;
+  };
+  let from = lineStart(source, lineAt(source, Math.min(start, items[first]?.span.start ?? start)));
+  let to = lineEnd(Math.max(end, items[last - 1]?.span.end ?? end));
+  // A list (`counter a, b`) is an item for each name.
+  const isCut = (text: string): boolean => /,\s*$/.test(text);
+  for (let i = first - 1; i >= 0; i--) {
+    const { span } = items[i] as ast.Stmt;
+    if (span.end <= from && !isCut(source.text.slice(span.end, from))) break;
+    from = lineStart(source, lineAt(source, Math.min(from, span.start)));
   }
-  // What couldn't be read reaches up to where the next item starts.
-  for (const item of items) if (item.kind === "error") places.push({ start: item.span.start, end: item.span.end });
-  return places;
+  for (let i = last; i < items.length; i++) {
+    const { span } = items[i] as ast.Stmt;
+    if (span.start >= to && !isCut(source.text.slice(items[i - 1]?.span.end ?? to, span.start))) break;
+    to = lineEnd(Math.max(to, span.end));
+  }
+  return { start: from, end: to };
 }
 
 // ------------------------------------------------------------------------------------------------------------------- edits
@@ -192,12 +230,18 @@ function changesOf(source: SourceFile, from: number, to: number): Change[] | nul
     if (element.text === ";" && made?.text !== ";") continue;
     if (made === undefined) break;
     if (j > 0 || from === 0) compare(element.start, made.start);
+    else {
+      // What stands before a part's first word but on its line.
+      const indent = /[ \t]*$/.exec(part.text.slice(0, element.start))?.[0].length ?? 0;
+      change(element.start - indent, element.start, "");
+    }
     change(element.start, element.end, made.text);
     oldEnd = element.end;
     newEnd = made.end;
     j += 1;
   }
   if (isWhole) compare(part.text.length, text.length);
+  else change(oldEnd, part.text.length, "");
   return changes;
 }
 

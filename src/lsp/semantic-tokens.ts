@@ -3,6 +3,7 @@
 
 import type { SemanticTokensEdit, SemanticTokensLegend } from "vscode-languageserver-protocol";
 import type { Analysis } from "../analyse.ts";
+import type { Span } from "../base/source.ts";
 import { declaredAt, type Meaning } from "../ir/facts.ts";
 import type * as ast from "../parser/ast.ts";
 import { contextualWordTypes } from "../parser/tokens.ts";
@@ -110,6 +111,8 @@ class Styler {
   readonly #names = new Set<number>();
   /** Where words stand that the tree has as names but that nobody gave: units, attributes, a map's kind. */
   readonly #fixed = new Map<number, Style>();
+  /** By where something is declared: what its uses look like. */
+  readonly #styles = new Map<Span, Style>();
   /** What couldn't be parsed, in order. */
   readonly #faulty: { readonly start: number; readonly end: number }[] = [];
 
@@ -163,8 +166,15 @@ class Styler {
   }
 
   #meaningStyle(meaning: Meaning, text: string): Style | null {
-    const declared = declaredAt(meaning) === null ? null : declarationOf(this.#analysis, meaning, text);
-    if (declared !== null) return this.#declaredStyle(declared);
+    const at = declaredAt(meaning);
+    const known = at === null ? undefined : this.#styles.get(at);
+    if (known !== undefined) return known;
+    const declared = at === null ? null : declarationOf(this.#analysis, meaning, text);
+    if (at !== null && declared !== null) {
+      const found = this.#declaredStyle(declared);
+      this.#styles.set(at, found);
+      return found;
+    }
     switch (meaning.kind) {
       case "field":
       case "structField":
