@@ -10,11 +10,15 @@ import type { CheckRequest } from "./check-options.ts";
 import { addCheckCommand } from "./check-options.ts";
 import type { DeviceRequest } from "./device-options.ts";
 import { addAttachCommand, addDetachCommand, addStatusCommand } from "./device-options.ts";
+import type { DoctorRequest } from "./doctor-options.ts";
+import { addDoctorCommand } from "./doctor-options.ts";
 import { CliFailure } from "./failure.ts";
 import type { FmtRequest } from "./fmt-options.ts";
 import { addFmtCommand } from "./fmt-options.ts";
 import type { LspRequest } from "./lsp-options.ts";
 import { addLspCommand } from "./lsp-options.ts";
+import type { CaptureRequest, MapRequest, TraceRequest } from "./map-options.ts";
+import { addCaptureCommand, addMapCommand, addTraceCommand } from "./map-options.ts";
 import { packageVersion } from "./package-files.ts";
 import type { RunRequest, TestRequest } from "./run-options.ts";
 import { addRunCommand, addTestCommand } from "./run-options.ts";
@@ -85,6 +89,10 @@ export type Request = (
   | RunRequest
   | LspRequest
   | DeviceRequest
+  | DoctorRequest
+  | MapRequest
+  | TraceRequest
+  | CaptureRequest
 ) & {
   readonly manner: Manner;
 };
@@ -125,7 +133,7 @@ function buildCommand(give: (request: Request) => void): Command {
   const root = new Command("xdpc")
     .description("Compiles packet rules to an eBPF XDP object that every loader takes.")
     .usage(
-      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE\n       xdpc lsp --stdio\n       xdpc attach FILE IFACE\n       xdpc detach IFACE\n       xdpc status [IFACE]",
+      "[options] FILE\n       xdpc disasm OBJECT\n       xdpc explain [CODE]\n       xdpc check FILE…\n       xdpc fmt FILE…\n       xdpc test FILE…\n       xdpc run --pcap IN FILE\n       xdpc lsp --stdio\n       xdpc attach FILE IFACE\n       xdpc detach IFACE\n       xdpc status [IFACE]\n       xdpc doctor IFACE [FILE]\n       xdpc map [NAME …]\n       xdpc trace [IFACE]\n       xdpc capture IFACE -w FILE",
     )
     .version(`xdpc ${packageVersion}`, "--version", "print the version")
     .helpOption("-h, --help", "print this help")
@@ -217,6 +225,22 @@ Exit code: 0 fine, 1 faults in the rules, 2 wrong usage or a file that can't be 
   const status = addStatusCommand(root, (made) => {
     refuseRootOptions(root, "status");
     give({ ...made, manner: mannerOf(root, status) });
+  });
+  const doctor = addDoctorCommand(root, tools, (made) => {
+    refuseRootOptions(root, "doctor");
+    give({ ...made, manner: mannerOf(root, doctor) });
+  });
+  const map = addMapCommand(root, (made) => {
+    refuseRootOptions(root, "map");
+    give({ ...made, manner: mannerOf(root, map) });
+  });
+  const trace = addTraceCommand(root, (made) => {
+    refuseRootOptions(root, "trace");
+    give({ ...made, manner: mannerOf(root, trace) });
+  });
+  const capture = addCaptureCommand(root, (made) => {
+    refuseRootOptions(root, "capture");
+    give({ ...made, manner: mannerOf(root, capture) });
   });
   return root;
 }

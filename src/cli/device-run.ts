@@ -5,17 +5,23 @@ import { utf8 } from "../base/bytes.ts";
 import { DeviceFailure } from "../device/failure.ts";
 import { openNative } from "../device/native.ts";
 import { runAttach } from "./attach-command.ts";
+import { runCaptureLive } from "./capture-command.ts";
 import { type Manner, parseCommandLine, type Request } from "./command.ts";
 import { runDetach } from "./detach-command.ts";
 import type { DeviceRequest } from "./device-options.ts";
+import { runDoctor } from "./doctor-command.ts";
+import type { DoctorRequest } from "./doctor-options.ts";
 import { EXIT } from "./failure.ts";
+import { runMap } from "./map-command.ts";
+import type { CaptureRequest, MapRequest, TraceRequest } from "./map-options.ts";
 import type { Reporter } from "./report.ts";
 import { jsonReporter, textReporter } from "./report.ts";
 import { reporterFor, reportFailure, run, say } from "./run.ts";
 import { runStatus } from "./status-command.ts";
 import type { System } from "./system.ts";
+import { runTrace } from "./trace-command.ts";
 
-type Performed = DeviceRequest & { readonly manner: Manner };
+type Performed = (DeviceRequest | DoctorRequest | MapRequest | TraceRequest | CaptureRequest) & { readonly manner: Manner };
 
 /** Runs a command and returns its exit code; never rejects. */
 export async function runDevice(words: readonly string[], system: System): Promise<number> {
@@ -38,7 +44,15 @@ export async function runDevice(words: readonly string[], system: System): Promi
   return say(reporter, system, code);
 }
 
-const KINDS: ReadonlySet<string> = new Set<DeviceRequest["kind"]>(["attach", "detach", "status"]);
+const KINDS: ReadonlySet<string> = new Set<Performed["kind"]>([
+  "attach",
+  "detach",
+  "status",
+  "doctor",
+  "map",
+  "trace",
+  "capture",
+]);
 
 function isOnDevice(request: Request): request is Performed {
   return KINDS.has(request.kind);
@@ -52,6 +66,14 @@ async function perform(request: Performed, system: System, reporter: Reporter): 
       return runDetach(request, system);
     case "status":
       return runStatus(request, system);
+    case "doctor":
+      return runDoctor(request, system, reporter);
+    case "map":
+      return runMap(request, system, reporter);
+    case "trace":
+      return runTrace(request, system, reporter);
+    case "capture":
+      return runCaptureLive(request, system, reporter);
   }
 }
 

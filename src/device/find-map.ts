@@ -7,7 +7,7 @@ import { ERRNO } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { KernelMap } from "./kernel-map.ts";
 import { allDevices } from "./netlink.ts";
-import { allHomes, homeOf, type PinHome, pinFailure } from "./pins.ts";
+import { homeOf, type PinHome, pinFailure } from "./pins.ts";
 import { needCapabilities } from "./privilege.ts";
 
 /** Where maps are looked for. */
@@ -32,10 +32,13 @@ export interface NamedMap {
 /** All maps of the programs on the device, or on all devices. Throws DeviceFailure. */
 export function listMaps({ device, folder }: MapPlace): readonly NamedMap[] {
   const names = device === null ? allDevices().map((d) => d.name) : [findDevice(device).name];
-  const own = device === null && folder === null ? allHomes() : names.flatMap((name) => homesOf(name, folder));
+  const own = folder === null ? names.flatMap((name) => homesOf(name, null)) : homesOf(device ?? folder, folder);
+  if (folder !== null && own.length === 0)
+    throw new DeviceFailure("no-map", `there are no pins in ${folder}`, ["without --pin the usual place is looked at"]);
   const pinned = own.flatMap(({ device: of, home }) =>
     home.maps().map((name): NamedMap => ({ name, device: of, home, open: () => openPinned(home, name) })),
   );
+  if (folder !== null) return pinned;
   return [...pinned, ...names.flatMap((name) => (own.some((o) => o.device === name) ? [] : foreignMaps(name)))];
 }
 
@@ -72,7 +75,7 @@ function opened(map: KernelMap | number, what: string): KernelMap {
 
 /** The one map that `name` means; a name with a slash is the path of a pin. It must be closed. Throws DeviceFailure. */
 export function findMap(name: string, place: MapPlace): { readonly map: KernelMap; readonly found: NamedMap | null } {
-  needCapabilities("reading and changing maps", ["CAP_BPF"]);
+  needCapabilities("read and change maps", ["CAP_BPF"]);
   if (name.includes("/")) {
     const map = KernelMap.fromPin(name);
     if (typeof map !== "number") return { map, found: null };

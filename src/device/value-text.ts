@@ -1,6 +1,6 @@
-// Keys and values as people write them at a command line and in files, and back: `80`, `0x50`, `10.0.0.1`, `10.0.0.0/8`, `02:00:00:00:00:01`,
+// Keys and values as people write them at a command line and in files: `80`, `0x50`, `10.0.0.1`, `10.0.0.0/8`, `02:00:00:00:00:01`,
 // `(10.0.0.1, 80)`, `{ saddr: 10.0.0.1, dport: 80 }`, `true`, `hex:0a0b`. What a text means is the type's matter (value-codec.ts); this file
-// knows only how words, tuples and structs are spelled, which is as the rules spell them.
+// knows only how words, tuples and structs are spelled, which is as the rules spell them. The other way is show-value.ts.
 
 import type { DecodedBtf } from "../elfwriter/btf-decode.ts";
 import { skipModifiers } from "../elfwriter/btf-decode.ts";
@@ -55,6 +55,7 @@ class Reader {
   value(depth = 0): Written {
     if (depth > DEEPEST) throw new ValueError("the value is nested too deeply");
     if (this.#take("(")) return { kind: "tuple", elements: this.#list(")", () => this.value(depth + 1)) };
+    if (this.#take("[")) return { kind: "tuple", elements: this.#list("]", () => this.value(depth + 1)) };
     if (this.#take("{")) {
       const members = this.#list("}", (): readonly [string, Written] => {
         const name = this.#word(/[A-Za-z_][A-Za-z0-9_]*/y);
@@ -67,7 +68,7 @@ class Reader {
       const quoted = this.#word(/"[^"]*"/y);
       return { kind: "word", text: quoted.slice(1, -1) };
     }
-    return { kind: "word", text: this.#word(/[^\s,(){}"#]+/y) };
+    return { kind: "word", text: this.#word(/[^\s,(){}[\]"#]+/y) };
   }
 
   /** What hasn't been read. */
@@ -149,13 +150,19 @@ const MULTIPLES: Readonly<Record<string, bigint>> = { "": 1n, K: 1n << 10n, M: 1
 
 function wordValue(text: string, type: Found): MapInput {
   if (/^hex:/i.test(text)) return hexBytes(text.slice(4));
+  if (/^0x/i.test(text) && (type?.kind === "array" || text.length > 18)) return hexBytes(text.slice(2));
   if (type?.kind === "struct" && /^prefix_?len/.test(type.members[0]?.name ?? "") && !text.includes("/")) {
     // An address alone stands for all its bits, as in the rules.
     return `${text}/${text.includes(":") ? 128 : 32}`;
   }
   if (text === "true" || text === "false") return text === "true";
   const number = /^(0x[0-9a-f_]+|0b[01_]+|[0-9][0-9_]*)([KMG]?)$/i.exec(text);
-  if (number === null) return text;
+  if (number === null) {
+    // Only addresses are texts to a number's type.
+    if (type?.kind === "int" && !/[.:]/.test(text))
+      throw new ValueError(`"${text}" is neither a number nor an address`);
+    return text;
+  }
   const [, digits = "", multiple = ""] = number;
   const value = BigInt(digits.replaceAll("_", "")) * (MULTIPLES[multiple.toUpperCase()] ?? 1n);
   if (type?.kind === "int" && type.bool && value <= 1n) return value === 1n;
@@ -164,25 +171,14 @@ function wordValue(text: string, type: Found): MapInput {
 
 function hexBytes(text: string): Uint8Array {
   const digits = text.replace(/[\s:_]/g, "");
-  if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new ValueError(`"hex:${text}" has no whole bytes`);
+  if (!/^([0-9a-f]{2})+$/i.test(digits)) throw new ValueError(`"${text}" are no whole bytes in hexadecimal`);
   return Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
 
-/** A value as it would be written. */
-export function textOfValue(value: MapOutput): string {
-  if (value instanceof Uint8Array) return value.length === 0 ? "" : `hex:${Buffer.from(value).toString("hex")}`;
-  if (Array.isArray(value)) return `(${(value as readonly MapOutput[]).map(textOfValue).join(", ")})`;
-  if (typeof value === "object") {
-    const members = Object.entries(value).map(([name, part]) => `${name}: ${textOfValue(part as MapOutput)}`);
-    return `{ ${members.join(", ")} }`;
-  }
-  return String(value);
-}
-
-/** A value for JSON: bytes as `hex:…`, what exceeds JavaScript's exact numbers as text. */
+/** A value for JSON: bytes as `0x…`, what exceeds JavaScript's exact numbers as text. */
 export function jsonOfValue(value: MapOutput): unknown {
   if (typeof value === "bigint") return value <= BigInt(Number.MAX_SAFE_INTEGER) ? Number(value) : String(value);
-  if (value instanceof Uint8Array) return textOfValue(value);
+  if (value instanceof Uint8Array) return `0x${Buffer.from(value).toString("hex")}`;
   if (Array.isArray(value)) return (value as readonly MapOutput[]).map(jsonOfValue);
   if (typeof value === "object") {
     return Object.fromEntries(Object.entries(value).map(([name, part]) => [name, jsonOfValue(part as MapOutput)]));
