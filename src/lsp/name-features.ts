@@ -1,6 +1,8 @@
 // The rows of the server's table that are about names: where they are declared and used, what they are called, what they are. Here the
 // features' spans become the protocol's locations; which files are asked is decided here too.
 
+// The connection tells its own errors by their class, and it is another than the protocol package's of the same name.
+import { LSPErrorCodes, ResponseError } from "vscode-languageserver";
 import {
   DeclarationRequest,
   type Definition,
@@ -8,11 +10,9 @@ import {
   DefinitionRequest,
   DocumentHighlightRequest,
   type Location,
-  LSPErrorCodes,
   PrepareRenameRequest,
   ReferencesRequest,
   RenameRequest,
-  ResponseError,
   type SemanticTokens,
   type SemanticTokensDelta,
   SemanticTokensDeltaRequest,

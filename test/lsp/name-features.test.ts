@@ -158,12 +158,17 @@ describe("renames", () => {
     const textDocument = await show("edge.xdp", FILES["edge.xdp"] ?? "");
     const rename = (character: number, newName: string): Promise<unknown> =>
       client.sendRequest("textDocument/rename", { textDocument, position: { line: 1, character }, newName });
-    await expect(rename(3, "WEB")).rejects.toThrow(/`WEB` won't do in line 2 of common.xdp/);
-    await expect(rename(3, "drop")).rejects.toThrow(/`drop` is a reserved word/);
-    await expect(rename(1, "x")).rejects.toThrow(/`if` is part of the language/);
-    await expect(
-      client.sendRequest("textDocument/prepareRename", { textDocument, position: { line: 1, character: 1 } }),
-    ).rejects.toThrow(/`if` is part of the language/);
+    const refused = (message: string): object => ({ code: -32803, message });
+    await expect(rename(3, "WEB")).rejects.toMatchObject(
+      refused("`WEB` won't do in line 2 of common.xdp: `WEB` is declared twice"),
+    );
+    await expect(rename(3, "drop")).rejects.toMatchObject(refused("`drop` is a reserved word"));
+    const reason = refused("`if` is part of the language and can't be renamed");
+    await expect(rename(1, "x")).rejects.toMatchObject(reason);
+    const position = { line: 1, character: 1 };
+    await expect(client.sendRequest("textDocument/prepareRename", { textDocument, position })).rejects.toMatchObject(
+      reason,
+    );
   });
 });
 
