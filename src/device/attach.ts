@@ -118,8 +118,8 @@ interface Place {
 function placeFor(device: Device, wanted: string | null): Place {
   if (wanted !== null) {
     const folder = path.resolve(wanted);
-    needBpffs(path.dirname(folder));
     needReplaceable(folder);
+    needBpffs(path.dirname(folder));
     return { folder, isUsual: false, link: linkFor(device), home: homeOf(device.name, folder) };
   }
   needBpffs(PIN_ROOT);

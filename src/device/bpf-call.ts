@@ -3,6 +3,7 @@
 // Source: Linux include/uapi/linux/bpf.h (union bpf_attr, struct bpf_prog_info, bpf_map_info, bpf_btf_info).
 
 import { readlinkSync } from "node:fs";
+import { ERRNO } from "./errno.ts";
 import { allocate, closeFd, cString, type NativeMemory, systemCall, textOf, withMemory } from "./native.ts";
 
 /** Commands of bpf(2). **Source:** enum bpf_cmd. */
@@ -134,6 +135,8 @@ const PROGRAM_INFO_BYTES = 232;
 
 /** What the kernel tells of the program that `fd` stands for, or an error number (EINVAL: it isn't one). */
 export function programInfo(fd: number): ProgramInfo | number {
+  // The kernel answers for whatever a descriptor stands for.
+  if (kindOfFd(fd) !== "program") return -ERRNO.EINVAL;
   return withMemory([PROGRAM_INFO_BYTES, 4 * 256], (info, ids) => {
     const { view, bytes } = info;
     const mapIds = ids;
@@ -226,6 +229,7 @@ export interface MapInfo {
 
 /** What the kernel tells of the map that `fd` stands for, or an error number (EINVAL: it isn't one). */
 export function mapInfo(fd: number): MapInfo | number {
+  if (kindOfFd(fd) !== "map") return -ERRNO.EINVAL;
   return withMemory([96], (info) => {
     const { view, bytes } = info;
     const result = getInfo(fd, info);

@@ -69,5 +69,10 @@ const NAMES = new Map<number, keyof typeof ERRNO>(
 /** An error number (its sign doesn't matter) as people see it: `permission denied (EACCES)`. */
 export function errnoText(number: number): string {
   const name = NAMES.get(Math.abs(number));
-  return name === undefined ? `error ${Math.abs(number)}` : `${WORDS[name]} (${name})`;
+  return name === undefined ? errnoName(number) : `${WORDS[name]} (${name})`;
+}
+
+/** The name of an error number (its sign doesn't matter): `EACCES`. */
+export function errnoName(number: number): string {
+  return NAMES.get(Math.abs(number)) ?? `error ${Math.abs(number)}`;
 }

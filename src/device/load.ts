@@ -122,7 +122,7 @@ function keepMaps(
   for (const map of opened.maps) {
     if (map.internal) continue;
     if (map.pinPath !== null) {
-      if (needSamePinned(prepared, map)) kept.push(map.name);
+      needSamePinned(prepared, map);
       continue;
     }
     const before = existing(map.name);
@@ -143,10 +143,10 @@ function keepMaps(
   return { kept, renewed };
 }
 
-/** Whether a map that is declared `pinned` is pinned already. Throws DeviceFailure where something else is in its place. */
-function needSamePinned({ file, object }: PreparedObject, map: ObjectMapHandle): boolean {
+/** Throws DeviceFailure where something else is pinned in the place of a map that is declared `pinned`. */
+function needSamePinned({ file, object }: PreparedObject, map: ObjectMapHandle): void {
   const place = map.pinPath ?? "";
-  if (!existsSync(place)) return false;
+  if (!existsSync(place)) return;
   const before = KernelMap.fromPin(place);
   if (typeof before === "number")
     throw new DeviceFailure("pinned-map", `${place}, where ${file} has map ${map.name} pinned, holds no map`, [
@@ -158,7 +158,6 @@ function needSamePinned({ file, object }: PreparedObject, map: ObjectMapHandle):
       throw new DeviceFailure("pinned-map", `map ${map.name} is pinned at ${place} with another definition: ${why}`, [
         `if nothing else uses it, remove it (rm ${place}); else give the map another name or the same definition`,
       ]);
-    return true;
   } finally {
     before.close();
   }

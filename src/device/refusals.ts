@@ -2,14 +2,14 @@
 // the device. Knows no pins and loads nothing.
 // Source: Linux net/core/dev.c (dev_xdp_attach), drivers/net/veth.c (veth_xdp_set), and the drivers' own words.
 
-import { ERRNO, errnoText } from "./errno.ts";
+import { ERRNO, errnoName, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { type Answer, allDevices, type Device, type XdpMode } from "./netlink.ts";
 
 /** The refusal of a request to attach in `mode` a program that knows packets of several buffers or doesn't. */
 export function refusedBy(device: Device, mode: XdpMode, { result, words }: Answer, frags: boolean): DeviceFailure {
   const { name } = device;
-  const said = words === null ? errnoText(result) : `${words} (${errnoText(result)})`;
+  const said = words === null ? errnoText(result) : `${words} (${errnoName(result)})`;
   if (words !== null && /mtu/i.test(words)) return mtuTooLarge(device, mode, said, frags);
   switch (result) {
     case -ERRNO.EBUSY:
