@@ -134,21 +134,33 @@ For CONTEXTUAL see `xdp--name-p'."
         (let* ((closing (looking-at-p "[])}]"))
                (opening (nth 1 state))
                (base (if opening
-                         (+ (save-excursion (goto-char opening) (current-indentation))
-                            (if closing 0 xdp-indent-offset))
+                         (+ (xdp--statement-column opening) (if closing 0 xdp-indent-offset))
                        0)))
           (if (and (not closing) (xdp--goes-on-p)) (+ base xdp-indent-offset) base))))))
+
+(defun xdp--statement-column (position)
+  "The indentation of the statement in whose first or second line POSITION is."
+  (save-excursion
+    (goto-char position)
+    (back-to-indentation)
+    (if (looking-at-p "\\(?:on\\|extends\\|and\\|or\\)\\_>")
+        (- (current-column) xdp-indent-offset)
+      (current-column))))
 
 (defun xdp--goes-on-p ()
   "Whether this line goes on with a body, a condition or a packet begun above."
   (or (looking-at-p "/\\|\\_<\\(?:and\\|or\\)\\_>")
       (let ((layer (and (looking-at-p "[A-Za-z_][A-Za-z0-9_]*[ \t]*[(/]")
-                        (not (looking-at-p "\\(?:expect\\|packet\\)\\_>")))))
+                        (not (looking-at-p "\\(?:expect\\|packet\\)\\_>"))))
+            (places (looking-at-p "\\(?:on\\|extends\\)\\_>")))
         (save-excursion
           (forward-comment (- (point)))
           (or (looking-back "=>" (line-beginning-position))
               (looking-back "\\_<\\(?:then\\|else\\|and\\|or\\|not\\|packet\\)" (line-beginning-position))
-              (and layer (progn (back-to-indentation) (looking-at-p "expect\\_>"))))))))
+              (progn
+                (back-to-indentation)
+                (or (and layer (looking-at-p "expect\\_>"))
+                    (and places (looking-at-p "header\\_>")))))))))
 
 ;;;###autoload
 (define-derived-mode xdp-mode prog-mode "xdp"

@@ -24,6 +24,10 @@ function XdpIndent(number)
   call cursor(a:number, 1)
   let opening = searchpair('[{([]', '', '[])}]', 'bnW', skip)
   let base = opening > 0 ? indent(opening) : 0
+  " A block that is opened where a statement goes on belongs to the statement.
+  if opening > 0 && s:code(opening) =~# '\v^%(on|extends|and|or)>'
+    let base -= shiftwidth()
+  endif
   if code =~# '^[])}]'
     return base
   endif
@@ -37,6 +41,7 @@ function XdpIndent(number)
   let before = s:code(above)
   let goes_on = before =~# '\v%(<then|<else|\=\>|<and|<or|<packet|<not)$'
         \ || code =~# '\v^%(/|and>|or>)'
+        \ || (before =~# '^header\>' && code =~# '\v^%(on|extends)>')
         \ || (before =~# '^expect\>' && code =~# '\v^%(%(expect|packet)>)@!\h\w*\s*%(\(|/)')
   return goes_on ? base + shiftwidth() : base
 endfunction

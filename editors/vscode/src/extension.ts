@@ -8,8 +8,6 @@ import { serverOptions } from "./server-options.ts";
 
 /** Also the prefix of the settings: the client reads `xdp.trace.server` by it. */
 const ID = "xdp";
-const SHOW_OUTPUT = "Show output";
-const OPEN_SETTING = "Open setting";
 /** Settings that a running server can't be told of. */
 const RESTARTS = ["xdp.server.path", "xdp.importFolders"];
 
@@ -69,18 +67,10 @@ async function start(extensionFolder: string, output: vscode.LogOutputChannel): 
   watch = watcher;
   try {
     await started.start();
-  } catch (error) {
+  } catch {
+    // The client has told it already, and why.
     client = undefined;
-    const what = serverPath === "" ? "The server" : `The server of ${serverPath}`;
-    // Not waited for: the message stays until somebody answers it.
-    void tellFailure(`${what} doesn't start: ${error instanceof Error ? error.message : error}`, output);
   }
-}
-
-async function tellFailure(message: string, output: vscode.LogOutputChannel): Promise<void> {
-  const answer = await vscode.window.showErrorMessage(message, SHOW_OUTPUT, OPEN_SETTING);
-  if (answer === SHOW_OUTPUT) output.show();
-  if (answer === OPEN_SETTING) await vscode.commands.executeCommand("workbench.action.openSettings", "xdp.server.path");
 }
 
 async function stop(): Promise<void> {
@@ -88,7 +78,11 @@ async function stop(): Promise<void> {
   client = undefined;
   watch?.dispose();
   watch = undefined;
-  await stopped?.dispose();
+  try {
+    await stopped?.dispose();
+  } catch {
+    // One that doesn't answer any more: the client ends its process.
+  }
 }
 
 /** The URI of a folder as the settings name it: relative to the first of the workspace's; none where there is none. */
