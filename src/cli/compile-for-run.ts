@@ -1,7 +1,7 @@
 // Rules compiled in memory to be run: by tests and over captures. What is found is reported as `xdpc FILE` would; the second
 // compilation, with probes, is made only when somebody asks which way a packet took.
 
-import { compile } from "../compile.ts";
+import { compile, type ProgramReport } from "../compile.ts";
 import { type Compiled, imagesOf } from "../testing/session.ts";
 import { openFileHost } from "./host.ts";
 import type { Reporter } from "./report.ts";
@@ -23,6 +23,8 @@ export interface Runnable {
   readonly compiled: Compiled;
   /** The object's bytes, as they would be shipped. */
   readonly object: Uint8Array;
+  /** Figures of its programs. */
+  readonly programs: readonly ProgramReport[];
   /** The same with probes; null where the program becomes too big with them. */
   readonly probed: () => Compiled | null;
 }
@@ -48,6 +50,7 @@ export function compileToRun(
     path: source.path,
     compiled: { images: imagesOf(output.object), model: output.model },
     object: output.object,
+    programs: output.programs,
     probed: () => {
       if (probed === undefined) {
         const again = compile(source, { ...options, probes: true, verify: false }).output;
