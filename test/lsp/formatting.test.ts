@@ -129,7 +129,7 @@ describe("behind a line break", () => {
 describe("any text", () => {
   const example = readFileSync(new URL("examples/firewall.xdp", root), "utf8");
 
-  it("has edits that apply and keep its words", () => {
+  it("has edits that apply and keep its words", { timeout: 600_000 }, () => {
     const words = (text: string): string =>
       text
         .replace(/&&/g, "and")

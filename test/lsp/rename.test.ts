@@ -311,6 +311,42 @@ describe("the examples", () => {
     },
   );
 
+  it.each(examples)("%s: a name that is taken, a keyword or a header's is refused or means the same", (path, text) => {
+    const source = new SourceFile(path, text);
+    const analysis = analyse(source, host);
+    const all = [...declaredIn(analysis.file).values()];
+    // Names of maps, globals and programs are part of the object; the tunnels' words ask for more headers.
+    const own = all.filter(({ kind }) => !/^(?:set|map|counter|limiter|target|config|var|program)Decl$/.test(kind));
+    if (own.length === 0) return;
+    const words = [
+      "meta",
+      "opaque",
+      "hash",
+      "random",
+      "u16",
+      "ipv4",
+      "ip",
+      "tcp",
+      "eth",
+      "count",
+      "set",
+      "next",
+      "size",
+      "dev",
+    ];
+    const names = [...new Set([...all.map(({ name }) => name.text), ...words])].filter((name) => name !== "inner");
+    const before = loadedPartsOf(objectOf(path, text));
+    fc.assert(
+      fc.property(fc.constantFrom(...own), fc.constantFrom(...names), ({ name }, newName) => {
+        if (name.text === "inner") return;
+        const edits = rename([analysis], name.span.start, newName, host);
+        if (edits === null || "refused" in edits) return;
+        expect(loadedPartsOf(objectOf(path, applied(source, edits.get(source) ?? [])))).toEqual(before);
+      }),
+      fcOptions(6),
+    );
+  });
+
   it.each(examples)("%s: a rename of anything and back gives the text as it was", (path, text) => {
     const count = declaredIn(analyse(new SourceFile(path, text), host).file).size;
     if (count === 0) return;
