@@ -14,7 +14,7 @@ import { Interpreter } from "./interpret.ts";
 import { wideAddresses } from "./link.ts";
 import type { VmMap } from "./map.ts";
 import { originLo, Region } from "./memory.ts";
-import { Packet } from "./packet.ts";
+import { bufferBytes, headroomBytes, Packet } from "./packet.ts";
 import { prepare } from "./program.ts";
 import type { Clock, Redirect } from "./surroundings.ts";
 
@@ -54,6 +54,11 @@ export interface RunOptions {
   readonly egressIfindex?: number | null;
   /** Metadata before the packet. Default none. */
   readonly meta?: Uint8Array;
+  /**
+   * How many of the packet's bytes lie in its first buffer, from 0; only for programs that take packets of several buffers. Default
+   * for those as many as a page holds, for others all.
+   */
+  readonly firstBuffer?: number;
   /** Whether to record the path. Default false. */
   readonly path?: boolean;
   /** Called before each instruction; the interpreter runs then, whatever the machine's executor is. */
@@ -140,14 +145,14 @@ export class Machine {
 
   /**
    * Runs a program on a packet. Throws MachineFault when the program does what it may not, RangeError for a program that isn't
-   * there or more than 255 bytes of metadata.
+   * there, more than 255 bytes of metadata, or several buffers for a program that takes one.
    */
   run(packet: Uint8Array, options: RunOptions = {}): RunResult {
     const core = this.#core;
     const place = this.#packet;
     core.cpu = options.cpu ?? this.#cpu;
     core.memory.beginRun();
-    place.place(packet, options.meta ?? null);
+    place.place(packet, options.meta ?? null, this.#firstBuffer(packet, options));
     place.ingressIfindex = options.ingressIfindex ?? 0;
     place.rxQueueIndex = options.rxQueueIndex ?? 0;
     place.egressIfindex = options.egressIfindex ?? null;
@@ -193,11 +198,25 @@ export class Machine {
     return this.#core.memory.regionAt(Number(BigInt.asIntN(32, address >> 32n)));
   }
 
+  /** The bytes of a packet that lie in its first buffer. */
+  #firstBuffer(packet: Uint8Array, options: RunOptions): number {
+    const { frags, name } = this.#chosen(options.program).program.image;
+    const { firstBuffer = frags ? bufferBytes - headroomBytes : packet.length } = options;
+    if (!frags && firstBuffer < packet.length) throw new RangeError(`${name} takes packets of one buffer only`);
+    if (!(Number.isInteger(firstBuffer) && firstBuffer >= 0))
+      throw new RangeError(`${firstBuffer} bytes in the first buffer`);
+    return Math.min(firstBuffer, packet.length);
+  }
+
+  #chosen(name: string | undefined): LoadedProgram {
+    const loaded = name === undefined ? this.#programs[0] : this.#programs.find((one) => one.name === name);
+    if (loaded === undefined) throw new RangeError(`no program ${name ?? "at all"} in the machine`);
+    return loaded;
+  }
+
   #start(options: Pick<RunOptions, "program" | "path" | "observe">): void {
     const core = this.#core;
-    const loaded =
-      options.program === undefined ? this.#programs[0] : this.#programs.find(({ name }) => name === options.program);
-    if (loaded === undefined) throw new RangeError(`no program ${options.program ?? "at all"} in the machine`);
+    const loaded = this.#chosen(options.program);
     core.observer = options.observe ?? null;
     core.start(loaded, this.#budget, options.path === true);
   }

@@ -95,8 +95,10 @@ export interface ContextValues {
   dataMeta: number;
   /** The packet's first byte. */
   data: number;
-  /** Behind its last byte. */
+  /** Behind the last byte of the first buffer: the packet's last, unless there are more buffers. */
   dataEnd: number;
+  /** The packet's bytes beyond the first buffer, which programs reach by helpers only. */
+  rest: Uint8Array;
   ingressIfindex: number;
   rxQueueIndex: number;
   /** Null unless the program is an entry of a devmap: then a read of the field is a fault. */

@@ -1,5 +1,6 @@
 // A packet's buffer, laid out as a driver does: headroom, the packet, tailroom. One buffer is used for all packets of a machine
-// and grows for bigger ones. Part of the machine's core; how far a program may move head and tail is the helpers' business.
+// and grows for bigger ones; what a packet has beyond its first buffer is kept beside. Part of the machine's core; how far a program may
+// move head and tail is the helpers' business.
 // Source: Linux net/bpf/test_run.c (bpf_prog_test_run_xdp: pages of 4096 bytes, XDP_PACKET_HEADROOM of 256).
 
 import type { ContextValues } from "./memory.ts";
@@ -19,6 +20,7 @@ export class Packet implements ContextValues {
   dataMeta = headroomBytes;
   data = headroomBytes;
   dataEnd = headroomBytes;
+  rest: Uint8Array = none;
   ingressIfindex = 0;
   rxQueueIndex = 0;
   egressIfindex: number | null = null;
@@ -26,9 +28,14 @@ export class Packet implements ContextValues {
   /** Everything from here on, and the headroom, is zero unless something moved. */
   #cleanFrom = headroomBytes;
 
-  /** Puts a packet behind the headroom, with `meta` (0 to 255 bytes) before it; the rest of the buffer is zero. */
-  place(bytes: Uint8Array, meta: Uint8Array | null = null): void {
+  /**
+   * Puts a packet behind the headroom, with `meta` (0 to 255 bytes) before it; the rest of the buffer is zero. Only the first
+   * `firstBuffer` bytes lie there, the others beyond the first buffer.
+   */
+  place(whole: Uint8Array, meta: Uint8Array | null = null, firstBuffer: number = whole.length): void {
     const { packet } = this;
+    const bytes = firstBuffer < whole.length ? whole.subarray(0, firstBuffer) : whole;
+    this.rest = firstBuffer < whole.length ? whole.slice(firstBuffer) : none;
     if (meta !== null && meta.length >= headroomBytes) throw new RangeError(`${meta.length} bytes of metadata`);
     const end = headroomBytes + bytes.length;
     let buffer = packet.bytes;
@@ -50,7 +57,12 @@ export class Packet implements ContextValues {
 
   /** The packet as it is now: a copy. */
   copy(): Uint8Array {
-    return this.packet.bytes.slice(this.data, this.dataEnd);
+    const first = this.packet.bytes.slice(this.data, this.dataEnd);
+    if (this.rest.length === 0) return first;
+    const whole = new Uint8Array(first.length + this.rest.length);
+    whole.set(first);
+    whole.set(this.rest, first.length);
+    return whole;
   }
 
   /** The metadata before it: a copy, empty when there is none. */

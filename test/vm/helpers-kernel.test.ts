@@ -46,7 +46,11 @@ out:
 interface Pair {
   readonly machine: StandardMachine;
   /** Runs both and compares; gives the box and packet afterwards. */
-  readonly run: (boxed: Uint8Array, packet?: Uint8Array) => { box: Uint8Array; packet: Uint8Array; r0: number };
+  readonly run: (
+    boxed: Uint8Array,
+    packet?: Uint8Array,
+    firstBuffer?: number,
+  ) => { box: Uint8Array; packet: Uint8Array; r0: number };
   readonly ours: (name: string) => MachineMap;
   readonly theirs: (name: string) => RawMap;
   readonly close: () => void;
@@ -87,13 +91,14 @@ function pair(
     machine,
     ours,
     theirs,
-    run: (boxed, packet = new Uint8Array(64)) => {
+    run: (boxed, packet = new Uint8Array(64), firstBuffer) => {
       const full = new Uint8Array(valueBytes);
       full.set(boxed);
       expect(theirs("box").update(first, full)).toBe(0);
       expect(new UserMap(ours("box")).update(first, full)).toBe(0);
-      const kernel = loaded.run(packet);
-      const our = machine.run(packet, { ingressIfindex: 1 });
+      const split = firstBuffer === undefined ? {} : { firstBuffer };
+      const kernel = loaded.run(packet, split);
+      const our = machine.run(packet, { ingressIfindex: 1, ...split });
       // A test run gives back the metadata before the packet too.
       const whole = Uint8Array.of(...our.meta, ...our.packet);
       const ourBox = new UserMap(ours("box")).lookup(first) as Uint8Array;
@@ -213,6 +218,74 @@ ${closing}`;
         );
       }),
       runs(200),
+    );
+    both.close();
+  });
+
+  test("a packet of several buffers: any sequence of adjust_head, adjust_tail, load_bytes, store_bytes", () => {
+    // box: 6 steps of { which, number, result and the packet's length, the first buffer's length and what was loaded } of 8 bytes each.
+    const step = (i: number): string => `
+    r2 = *(s32 *)(r9 + ${i * 32 + 8})
+    r1 = r6
+    r3 = *(u32 *)(r9 + ${i * 32})
+    if r3 == 1 goto tail${i}
+    if r3 == 2 goto load${i}
+    if r3 == 3 goto store${i}
+    call bpf_xdp_adjust_head
+    goto done${i}
+tail${i}:
+    call bpf_xdp_adjust_tail
+    goto done${i}
+load${i}:
+    r3 = r9
+    r3 += ${i * 32 + 24}
+    r4 = 8
+    call bpf_xdp_load_bytes
+    goto done${i}
+store${i}:
+    r3 = r9
+    r3 += 192
+    r4 = 7
+    call bpf_xdp_store_bytes
+done${i}:
+    *(u32 *)(r9 + ${i * 32 + 16}) = r0
+    r1 = r6
+    call bpf_xdp_get_buff_len
+    r1 = *(u32 *)(r6 + 0)
+    r2 = *(u32 *)(r6 + 4)
+    r2 -= r1
+    r2 <<= 16
+    r0 += r2
+    *(u32 *)(r9 + ${i * 32 + 20}) = r0
+`;
+    const count = 6;
+    const text = opening + Array.from({ length: count }, (_, i) => step(i)).join("") + closing;
+    const both = pair({ ...programImage(text, [box]), frags: true });
+    const near = fc.integer({ min: -20, max: 20 });
+    const one = fc.record({ which: fc.integer({ min: 0, max: 3 }), number: fc.oneof(edges, near, near) });
+    const sizes = fc.oneof(
+      fc.integer({ min: 14, max: 100 }),
+      fc.constantFrom(3520, 3521, 4096, 4110, 7616, 9000, 12288, 60000),
+      fc.integer({ min: 14, max: 60000 }),
+    );
+    const splits = fc.oneof(fc.integer({ min: 0, max: 40 }), fc.integer({ min: 0, max: 3520 }), fc.constant(3520));
+    fc.assert(
+      fc.property(
+        fc.array(one, { minLength: count, maxLength: count }),
+        sizes,
+        splits,
+        fc.boolean(),
+        (steps, length, split, atSplit) => {
+          const parts = steps.flatMap(({ which, number }, i) => {
+            const about = which >= 2 && atSplit ? Math.abs(number % 24) + Math.max(0, split - 12) : number;
+            return [[i * 32, which] as const, [i * 32 + 8, about] as const];
+          });
+          const stored = [192, Uint8Array.of(0xa1, 0xa2, 0xa3, 0xa4, 0xa5, 0xa6, 0xa7)] as const;
+          const bytes = Uint8Array.from({ length }, (_, i) => i * 7);
+          both.run(boxOf(...parts, stored), bytes, Math.min(split, length));
+        },
+      ),
+      runs(400),
     );
     both.close();
   });

@@ -248,7 +248,7 @@ export function loadImage(image: ProgramImage, fds: readonly number[]): ReturnTy
       view.setInt32(slot * 8 + 4, must(fds[view.getInt32(slot * 8 + 4, true)], "a descriptor for each map"), true);
     slot++;
   }
-  return loadProgram({ insns, license: image.license });
+  return loadProgram({ insns, license: image.license, multiBuffer: image.frags });
 }
 
 /** The descriptor of a map or, when it couldn't be made, an error. */

@@ -9,7 +9,7 @@ import { PerfEventArrayMap } from "../maps/handle-maps.ts";
 import { RingbufMap } from "../maps/ringbuf.ts";
 import { originLo } from "../memory.ts";
 import { argNumber, mapFor } from "./maps.ts";
-import { contextOf } from "./packet.ts";
+import { buffersAt, contextOf, lengthOf } from "./packet.ts";
 
 /** Flags of perf_event_output: the entry (all ones: this CPU's) and how many bytes of the packet to append. */
 const indexMask = 0xffffffffn;
@@ -24,10 +24,10 @@ export function perfEventOutput(env: HelperEnvironment): void {
   const meta = argReadable(env, 4, argNumber(env, 5));
   if ((flags & ~(indexMask | lengthMask)) !== 0n) return giveNumber(env, -errno.EINVAL);
   const packetBytes = Number((flags & lengthMask) >> 32n);
-  if (packetBytes > context.dataEnd - context.data) return giveNumber(env, -errno.EFAULT);
+  if (packetBytes > lengthOf(context)) return giveNumber(env, -errno.EFAULT);
   const bytes = new Uint8Array(meta.length + packetBytes);
   bytes.set(meta);
-  bytes.set(context.packet.bytes.subarray(context.data, context.data + packetBytes), meta.length);
+  for (const { bytes: part, at } of buffersAt(context, 0, packetBytes)) bytes.set(part, meta.length + at);
   const index = (flags & indexMask) === indexMask ? env.cpu : Number(flags & indexMask);
   if (map instanceof PerfEventArrayMap) giveNumber(env, map.output(index, env.cpu, bytes));
 }

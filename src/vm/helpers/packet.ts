@@ -1,6 +1,7 @@
 // The helpers that work on the packet: moving its head, tail and metadata, copying bytes in and out, checksums of differences.
-// Limits are those of a packet in one page, as test runs and most drivers have it. All packets are in one piece.
-// Source: Linux net/core/filter.c (bpf_xdp_adjust_head and its neighbours, bpf_csum_diff); include/net/xdp.h (struct xdp_frame,
+// Limits are those of buffers of one page, as test runs and most drivers have it.
+// Source: Linux net/core/filter.c (bpf_xdp_adjust_head and its neighbours, bpf_xdp_frags_increase_tail, bpf_xdp_frags_shrink_tail,
+// bpf_xdp_copy_buf, bpf_csum_diff); net/bpf/test_run.c for the buffers behind the first; include/net/xdp.h (struct xdp_frame,
 // xdp_metalen_invalid, xdp_data_hard_end); arch/x86/lib/csum-partial_64.c for csum_partial's exact results.
 
 import { errno } from "../errno.ts";
@@ -18,6 +19,7 @@ const reservedBytes = 320;
 const pageBytes = 4096;
 const mostMetaBytes = 252;
 const mostOffset = 0xffff;
+const none = new Uint8Array(0);
 
 /** The packet's context. Throws MachineFault in a run on bare memory, which has none. */
 export function contextOf(env: HelperEnvironment): ContextValues {
@@ -39,10 +41,52 @@ export function adjustHead(env: HelperEnvironment): void {
   giveNumber(env, 0);
 }
 
+/** The packet's bytes, all buffers together. */
+export function lengthOf(context: ContextValues): number {
+  return context.dataEnd - context.data + context.rest.length;
+}
+
+/** The runs of memory that hold `length` bytes of the packet from `offset` on, each with its place among them: no copies. */
+export function buffersAt(
+  context: ContextValues,
+  offset: number,
+  length: number,
+): { readonly bytes: Uint8Array; readonly at: number }[] {
+  const first = context.dataEnd - context.data;
+  const here = Math.max(0, Math.min(length, first - offset));
+  const beyond = offset + here - first;
+  return [
+    { bytes: context.packet.bytes.subarray(context.data + offset, context.data + offset + here), at: 0 },
+    { bytes: here < length ? context.rest.subarray(beyond, beyond + length - here) : none, at: here },
+  ].filter(({ bytes }) => bytes.length > 0);
+}
+
+/** bpf_xdp_adjust_tail of a packet with several buffers: the last one grows, or goes when nothing is left of it. */
+function adjustRest(env: HelperEnvironment, context: ContextValues, offset: number): void {
+  const { rest } = context;
+  if (offset >= 0) {
+    const inLast = ((rest.length - 1) % pageBytes) + 1;
+    if (offset > pageBytes - inLast) return giveNumber(env, -errno.EINVAL);
+    context.rest = new Uint8Array(rest.length + offset);
+    context.rest.set(rest);
+    env.packetMoved();
+    return giveNumber(env, 0);
+  }
+  // As in C, the least number is its own negative: then nothing is cut.
+  const cut = -offset | 0;
+  if (cut > lengthOf(context) - leastBytes) return giveNumber(env, -errno.EINVAL);
+  const left = rest.length - Math.max(0, cut);
+  context.rest = rest.slice(0, Math.max(0, left));
+  if (left < 0) context.dataEnd += left;
+  env.packetMoved();
+  giveNumber(env, 0);
+}
+
 /** bpf_xdp_adjust_tail: what is gained is zero. */
 export function adjustTail(env: HelperEnvironment): void {
   const context = contextOf(env);
   const offset = argS32(env, 2);
+  if (context.rest.length > 0) return adjustRest(env, context, offset);
   const { bytes } = context.packet;
   const pageEnd = Math.ceil((context.dataEnd + reservedBytes) / pageBytes) * pageBytes;
   const hardEnd = Math.min(bytes.length, pageEnd - reservedBytes);
@@ -69,17 +113,16 @@ export function adjustMeta(env: HelperEnvironment): void {
 /** bpf_xdp_get_buff_len. */
 export function getBuffLen(env: HelperEnvironment): void {
   const context = contextOf(env);
-  giveNumber(env, context.dataEnd - context.data);
+  giveNumber(env, lengthOf(context));
 }
 
 /** The packet's bytes that offset and length (arguments 2 and 4) name, or a negative error number. */
-function packetBytes(env: HelperEnvironment): Uint8Array | number {
+function packetBytes(env: HelperEnvironment): ReturnType<typeof buffersAt> | number {
   const context = contextOf(env);
   const offset = argU32(env, 2);
   const length = argU32(env, 4);
   if (offset > mostOffset || length > mostOffset) return -errno.EFAULT;
-  const at = context.data + offset;
-  return at + length > context.dataEnd ? -errno.EINVAL : context.packet.bytes.subarray(at, at + length);
+  return offset + length > lengthOf(context) ? -errno.EINVAL : buffersAt(context, offset, length);
 }
 
 /** bpf_xdp_load_bytes. */
@@ -87,7 +130,7 @@ export function loadBytes(env: HelperEnvironment): void {
   const target = argWritable(env, 3, argU32(env, 4));
   const source = packetBytes(env);
   if (typeof source === "number") return giveNumber(env, source);
-  target.set(source);
+  for (const { bytes, at } of source) target.set(bytes, at);
   giveNumber(env, 0);
 }
 
@@ -96,7 +139,7 @@ export function storeBytes(env: HelperEnvironment): void {
   const source = argReadable(env, 3, argU32(env, 4));
   const target = packetBytes(env);
   if (typeof target === "number") return giveNumber(env, target);
-  target.set(source);
+  for (const { bytes, at } of target) bytes.set(source.subarray(at, at + bytes.length));
   giveNumber(env, 0);
 }
 
