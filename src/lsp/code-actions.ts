@@ -27,7 +27,7 @@ export function codeActions(
   only: readonly string[] | undefined,
   show: (diagnostic: base.Diagnostic) => NonNullable<CodeAction["diagnostics"]>[number],
 ): CodeAction[] {
-  if (only !== undefined && !only.some((kind) => `${CodeActionKind.QuickFix}.`.startsWith(`${kind}.`))) return [];
+  if (only !== undefined && !only.some(isQuickFix)) return [];
   const { source } = document;
   const [start, end] = [offsetAt(source, range.start), offsetAt(source, range.end)];
   const touched = document.analysis.diagnostics.filter(({ primary }) => {
@@ -47,6 +47,11 @@ export function codeActions(
         }),
       ),
   );
+}
+
+/** Kinds are hierarchical; the empty one is above all. */
+function isQuickFix(kind: string): boolean {
+  return kind === CodeActionKind.Empty || `${CodeActionKind.QuickFix}.`.startsWith(`${kind}.`);
 }
 
 function editOf({ span, newText }: Offer["edits"][number]): TextEdit {

@@ -20,7 +20,7 @@ const SEVERITIES: Readonly<Record<base.Severity, DiagnosticSeverity>> = {
   note: DiagnosticSeverity.Information,
 };
 
-/** "The file has no rules": whoever has just begun one, or writes one to be imported, needn't be told in red. */
+/** "The file has no rules": whoever has just begun one needn't be told in red. */
 const NO_RULES = "X0207";
 /** Lints of what can go: shown faded. */
 const UNNECESSARY: ReadonlySet<string> = new Set(["X0702", "X0708"]);
@@ -58,7 +58,9 @@ function diagnosticsIn(document: Analysed, workspace: Workspace): readonly base.
   const importers = workspace
     .analyses()
     .filter((other) => other.source !== source && other.analysis.followed.files.includes(source));
-  if (importers.length === 0) return analysis.diagnostics;
+  // Declarations alone are there to be imported by somebody.
+  if (importers.length === 0)
+    return analysis.diagnostics.filter((d) => d.code !== NO_RULES || analysis.file.items.length === 0);
   return importers.flatMap((other) => other.analysis.diagnostics.filter((d) => d.primary?.span.file === source));
 }
 
