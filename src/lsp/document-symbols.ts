@@ -1,7 +1,7 @@
 // The outline of a file: its declarations, with the fields of structs and headers below them. Looks at the syntax tree alone; what couldn't
 // be parsed isn't in it.
 
-import { type DocumentSymbol, type Range, SymbolKind } from "vscode-languageserver-protocol";
+import { type DocumentSymbol, type Range, type SymbolInformation, SymbolKind } from "vscode-languageserver-protocol";
 import type { Span } from "../base/source.ts";
 import { textOf } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
@@ -38,6 +38,20 @@ export function isNamedDecl(item: ast.Decl | ast.Stmt): item is NamedDecl {
 /** The outline of a file, in the order of its text. */
 export function documentSymbols(file: ast.File): DocumentSymbol[] {
   return file.items.flatMap((item) => symbolOf(item) ?? []);
+}
+
+/** The outline as a list, for editors that know no trees: each part with the name of what it is part of. */
+export function flatSymbols(symbols: readonly DocumentSymbol[], uri: string): SymbolInformation[] {
+  const open = symbols.map((symbol) => ({ symbol, containerName: "" })).toReversed();
+  const flat: SymbolInformation[] = [];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { symbol, containerName } = next;
+    const { name, kind, range, children = [] } = symbol;
+    const place = { name, kind, location: { uri, range } };
+    flat.push(containerName === "" ? place : { ...place, containerName });
+    open.push(...children.map((child) => ({ symbol: child, containerName: name })).toReversed());
+  }
+  return flat;
 }
 
 function symbolOf(item: ast.Decl | ast.Stmt): DocumentSymbol | null {

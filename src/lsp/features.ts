@@ -21,7 +21,7 @@ import { codeActions } from "./code-actions.ts";
 import { codeLenses } from "./code-lens.ts";
 import { complete } from "./completion.ts";
 import { toProtocol } from "./diagnostics.ts";
-import { documentSymbols } from "./document-symbols.ts";
+import { documentSymbols, flatSymbols } from "./document-symbols.ts";
 import { documentFeature, type Feature } from "./feature.ts";
 import { foldingRanges } from "./folding.ts";
 import { formatDocument, formatOnType, formatRange, TYPED_SIGNS } from "./formatting.ts";
@@ -51,8 +51,14 @@ export const FEATURES: readonly Feature[] = [
   documentFeature(CodeLensRequest.type, { codeLensProvider: {} }, (document, _params, session) =>
     codeLenses(document.analysis.file, session.deep(document)),
   ),
-  documentFeature(DocumentSymbolRequest.type, { documentSymbolProvider: true }, ({ analysis }) =>
-    documentSymbols(analysis.file),
+  documentFeature(
+    DocumentSymbolRequest.type,
+    { documentSymbolProvider: true },
+    ({ uri, analysis }, _params, { client }) => {
+      const symbols = documentSymbols(analysis.file);
+      const knowsTrees = client.textDocument?.documentSymbol?.hierarchicalDocumentSymbolSupport === true;
+      return knowsTrees ? symbols : flatSymbols(symbols, uri);
+    },
   ),
   documentFeature(FoldingRangeRequest.type, { foldingRangeProvider: true }, ({ source }, _params, { client }) =>
     foldingRanges(source, client.textDocument?.foldingRange?.rangeLimit),

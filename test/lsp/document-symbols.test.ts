@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import type { DocumentSymbol, Position, Range } from "vscode-languageserver-protocol";
 import { SymbolKind } from "vscode-languageserver-protocol";
 import { SourceFile } from "../../src/base/source.ts";
-import { documentSymbols } from "../../src/lsp/document-symbols.ts";
+import { documentSymbols, flatSymbols } from "../../src/lsp/document-symbols.ts";
 import { eachPrefix } from "./broken.ts";
 import { marked, textIn, treeOf } from "./marked.ts";
 
@@ -52,6 +52,17 @@ describe("the outline of", () => {
     ["a declaration behind a fault", "if if\nset a : u8[4]", ["Array a | u8[4]"]],
   ])("%s", (_what, text, lines) => {
     expect(outline(documentSymbols(treeOf(marked(text).source)))).toEqual(lines);
+  });
+
+  it("parts as a list, for editors without trees", () => {
+    const { source, ranges } = marked("struct S { ⟦a : u8⟧ }\ncounter b");
+    const flat = flatSymbols(documentSymbols(treeOf(source)), "file:///t.xdp");
+    expect(flat.map((s) => [s.name, s.containerName])).toEqual([
+      ["S", undefined],
+      ["a", "S"],
+      ["b", undefined],
+    ]);
+    expect(flat[1]?.location).toEqual({ uri: "file:///t.xdp", range: ranges[0] });
   });
 
   it("declarations with their places", () => {
