@@ -230,6 +230,8 @@ function settle(work: Work): AttachResult {
   const { object, place, device } = work;
   const info = programInfo(object.programFd);
   if (typeof info === "number") throw new Error(`no information of the loaded program: ${info}`);
+  const names = new Set(object.maps.map((map) => map.name));
+  const dropped = (work.before?.maps() ?? []).filter((name) => !name.startsWith(".") && !names.has(name));
   // A signal that has a listener doesn't end the process here, where things would be left half done.
   for (const signal of SIGNALS) process.on(signal, ignore);
   const fresh = path.join(path.dirname(place.folder), `%new-${process.pid}`);
@@ -259,9 +261,7 @@ function settle(work: Work): AttachResult {
       replaced: work.previous,
       kept: object.kept,
       renewed: object.renewed,
-      dropped: (work.before?.maps() ?? []).filter(
-        (name) => !name.startsWith(".") && !object.maps.some((m) => m.name === name),
-      ),
+      dropped,
       devices: work.devices,
       others: othersOf(work),
       shared: object.shared,
