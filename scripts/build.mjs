@@ -62,6 +62,15 @@ const COMMON = {
   plugins: [packageFiles, noChildProcess],
 };
 
+/**
+ * Commands with a bundle of their own, which bin/xdpc starts plainly: what only they need isn't in every start's file, and they may load what a
+ * start-up snapshot can't hold. koffi, a native module and an optional package, is loaded when such a command runs.
+ */
+const OWN_BUNDLES = {
+  "device.cjs": "src/cli/device-main.ts",
+  "lsp.cjs": "src/lsp/stdio.ts",
+};
+
 function run(command, args) {
   const { status } = spawnSync(command, args, { cwd: ROOT, stdio: "inherit" });
   if (status !== 0) throw new Error(`${path.basename(command)} ${args.join(" ")} failed`);
@@ -77,6 +86,21 @@ async function bundles() {
     minifySyntax: true,
     minifyWhitespace: true,
   });
+  const own = [];
+  for (const [file, entry] of Object.entries(OWN_BUNDLES)) {
+    own.push(
+      await build({
+        ...COMMON,
+        entryPoints: [entry],
+        outfile: path.join(FRESH, file),
+        platform: "node",
+        format: "cjs",
+        external: ["koffi"],
+        minifySyntax: true,
+        minifyWhitespace: true,
+      }),
+    );
+  }
   const api = await build({
     ...COMMON,
     entryPoints: ["src/index.ts"],
@@ -85,7 +109,10 @@ async function bundles() {
     mainFields: ["module", "main"],
     format: "esm",
   });
-  writeFileSync(path.join(FRESH, "THIRD-PARTY-NOTICES.txt"), thirdPartyNotices(ROOT, [cli.metafile, api.metafile]));
+  writeFileSync(
+    path.join(FRESH, "THIRD-PARTY-NOTICES.txt"),
+    thirdPartyNotices(ROOT, [cli, ...own, api].map((b) => b.metafile)),
+  );
   // The snapshot's settings. With the code cache (the default) functions needn't be compiled again: larger, but less work in all.
   writeFileSync(path.join(FRESH, "snapshot.json"), '{ "builder": "xdpc.cjs" }\n');
 }
