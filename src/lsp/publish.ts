@@ -19,8 +19,8 @@ import { keyOf } from "./uris.ts";
 import type { Analysed, Workspace } from "./workspace.ts";
 
 /** The share of the last analysis' time that is waited for further keystrokes, and the most, in milliseconds. */
-const PATIENCE = 0.5;
-const MOST_PATIENCE = 60;
+const PATIENCE = 0.25;
+const MOST_PATIENCE = 30;
 
 /** Tells an editor what is wrong with its documents. */
 export class Publisher {
@@ -32,6 +32,8 @@ export class Publisher {
   readonly #told = new Map<string, { readonly text: string; readonly id: string }>();
   #client: ClientCapabilities = {};
   #timer: ReturnType<typeof setTimeout> | null = null;
+  /** The document that was changed last: its diagnostics are waited for. */
+  #first: string | null = null;
   #lastMilliseconds = 0;
   #ids = 0;
   #stopped = false;
@@ -77,12 +79,17 @@ export class Publisher {
     if (this.#timer !== null) clearTimeout(this.#timer);
   }
 
-  /** Some text has changed: documents that depend on it are looked at anew, soon. */
-  changed(): void {
+  /** A text has changed, that of `uri` or one on the disk: it and documents that depend on it are looked at anew, soon. */
+  changed(uri: string | null): void {
     if (this.#stopped) return;
     if (this.#timer !== null) clearTimeout(this.#timer);
     const wait = Math.min(this.#lastMilliseconds * PATIENCE, MOST_PATIENCE);
-    this.#timer = setTimeout(() => this.#look([...this.#workspace.documents().map((d) => d.uri)]), wait);
+    this.#first = uri ?? this.#first;
+    this.#timer = setTimeout(() => {
+      const uris = this.#workspace.documents().map((document) => document.uri);
+      const first = uris.filter((one) => one === this.#first);
+      this.#look([...first, ...uris.filter((one) => one !== this.#first)]);
+    }, wait);
   }
 
   /** More is known of a document than before. */
@@ -97,7 +104,7 @@ export class Publisher {
   closed(uri: string): void {
     this.#told.delete(keyOf(uri));
     if (!this.#pulls) this.#sent(this.#connection.sendDiagnostics({ uri, diagnostics: [] }));
-    this.changed();
+    this.changed(null);
   }
 
   get #pulls(): boolean {
@@ -113,7 +120,7 @@ export class Publisher {
       const start = performance.now();
       const document = this.#workspace.document(uri) === null ? null : this.#workspace.analysed(uri);
       if (document !== null) this.#tell(document);
-      this.#lastMilliseconds = performance.now() - start;
+      if (uri === this.#first) this.#lastMilliseconds = performance.now() - start;
     } catch (error) {
       this.#report("diagnostics", error);
     }

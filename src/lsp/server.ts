@@ -69,7 +69,7 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
   };
   const publisher = new Publisher(connection, workspace, deepOf, report);
   const changed = (uri: string | null): void => {
-    publisher.changed();
+    publisher.changed(uri);
     schedule?.changed(uri);
   };
   /** What an editor shows of an old text it is to ask for again. */
