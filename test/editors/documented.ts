@@ -9,13 +9,13 @@ import { plainEnv } from "../cli/support.ts";
 /** How long a hook may take that first builds the package, or waits for another test file's build. */
 export const BUILD_MS = 240_000;
 
-/** The first block fenced as `language` under the heading `heading` of docs/editors.md; throws when there is none. */
+/** The blocks fenced as `language` under the heading `heading` of docs/editors.md, one behind the other; throws when there is none. */
 export function documented(heading: string, language: string): string {
   const manual = readFileSync(path.join(projectRoot, "docs/editors.md"), "utf8");
   const section = manual.split(/^(?=##? )/m).find((part) => part.startsWith(`## ${heading}\n`));
-  const block = section?.match(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "m"))?.[1];
-  if (block === undefined) throw new Error(`docs/editors.md has no ${language} under "${heading}"`);
-  return block;
+  const blocks = [...(section ?? "").matchAll(new RegExp(`^\`\`\`${language}\\n([\\s\\S]*?)^\`\`\`$`, "gm"))];
+  if (blocks.length === 0) throw new Error(`docs/editors.md has no ${language} under "${heading}"`);
+  return blocks.map((block) => block[1]).join("\n");
 }
 
 /** An environment with its own home in `folder` and the built `xdpc` on the path, and with no settings of the user's. */

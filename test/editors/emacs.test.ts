@@ -118,6 +118,9 @@ describeWith("Emacs with eglot", [toolProblem("emacs"), eglotProblem], () => {
         (push (cons 'cleared (if (flymake-diagnostics) :json-false t)) result)
         (eglot-format-buffer)
         (push (cons 'text (buffer-substring-no-properties (point-min) (point-max))) result)
+        (goto-char (point-max))
+        (insert "if   arp then pass\n")
+        (save-buffer)
         (answer result))
       `,
       path.join(folder, "project"),
@@ -132,6 +135,8 @@ describeWith("Emacs with eglot", [toolProblem("emacs"), eglotProblem], () => {
     expect(found.words.some((word) => word.includes("dport"))).toBe(true);
     expect(found.cleared).toBe(true);
     expect(found.text.split("\n")[3]).toBe("if tcp.dport in ports then redirect xsk");
+    // Formatted before it was saved, as the second part of the settings wants it.
+    expect(readFileSync(path.join(folder, "project/main.xdp"), "utf8")).toMatch(/\nif arp then pass\n$/);
   });
 });
 

@@ -85,7 +85,7 @@ describeWith("Neovim", [toolProblem("nvim")], () => {
         vim.api.nvim_set_current_buf(main)
         vim.api.nvim_win_set_cursor(0, { line, column })
         local before = place()
-        vim.lsp.buf.definition()
+        vim.cmd("normal gd")
         wait(function() return not vim.deep_equal(place(), before) end)
         return place()
       end
@@ -109,7 +109,7 @@ describeWith("Neovim", [toolProblem("nvim")], () => {
       vim.api.nvim_buf_set_lines(main, 5, 6, false, {})
       result.cleared = wait(function() return #vim.diagnostic.get(main) == 0 end)
 
-      vim.lsp.buf.formatting_sync(nil, 20000)
+      vim.cmd([[normal \\f]])
       result.text = vim.api.nvim_buf_get_lines(main, 0, -1, false)
       answer(result)
       `,

@@ -2,7 +2,7 @@
 // diagnostics asked for, semantic tokens against what the parser takes each word for, hints, lenses. And the ways a process ends.
 
 import { type ChildProcessWithoutNullStreams, spawn } from "node:child_process";
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeAll, describe, expect, test } from "vitest";
@@ -15,7 +15,7 @@ import type {
   SemanticTokensDelta,
   SemanticTokensLegend,
 } from "vscode-languageserver-protocol";
-import { builtBin } from "../cli/build.ts";
+import { builtBin, projectRoot } from "../cli/build.ts";
 import { plainEnv, scratchFolder, writeFiles } from "../cli/support.ts";
 import { Editor } from "../lsp/client.ts";
 import { type ColouredFile, filesToColour } from "./coloured.ts";
@@ -169,6 +169,22 @@ test("a session with diagnostics that are asked for, tokens, hints, lenses", asy
   await editor.tell("exit", null);
   expect(await ended).toBe(0);
   expect([editor.log, said()]).toEqual([[], ""]);
+});
+
+test("what VS Code is told of the kinds of tokens is in the server's legend", async () => {
+  const { editor } = startServer();
+  const { capabilities } = await editor.start(CAPABILITIES);
+  const legend = capabilities.semanticTokensProvider?.legend as SemanticTokensLegend;
+  const manifest = readFileSync(path.join(projectRoot, "editors/vscode/package.json"), "utf8");
+  const { contributes } = JSON.parse(manifest) as {
+    contributes: { semanticTokenScopes: [{ scopes: Record<string, string[]> }] };
+  };
+  const selectors = Object.keys(contributes.semanticTokenScopes[0].scopes).map((selector) => selector.split("."));
+  expect(selectors.length).toBeGreaterThan(0);
+  for (const [type = "", ...modifiers] of selectors) {
+    expect(legend.tokenTypes).toContain(type);
+    for (const modifier of modifiers) expect(legend.tokenModifiers).toContain(modifier);
+  }
 });
 
 test("semantic tokens are what the parser takes each word for, in all rules there are", async () => {
