@@ -278,7 +278,7 @@ describe("the examples", () => {
       host,
       cpu: "v3",
       kernel: null,
-      optimise: 2,
+      optimise: 0,
       defines: new Map(),
       verify: false,
     });
@@ -343,7 +343,7 @@ describe("the examples", () => {
         if (edits === null || "refused" in edits) return;
         expect(loadedPartsOf(objectOf(path, applied(source, edits.get(source) ?? [])))).toEqual(before);
       }),
-      fcOptions(6),
+      fcOptions(3),
     );
   });
 
