@@ -29,6 +29,7 @@ export function runAttach(request: Asked, system: System, reporter: Reporter): n
     folder: request.pin,
     replace: request.replace,
     force: request.force,
+    share: request.share,
     variables: setVariables(prepared, request.sets.map(setOf)),
   });
   const text = request.manner.json
@@ -67,6 +68,7 @@ function attachText(result: AttachResult, paint: Paint): string {
   if (result.fellBack !== null) lines.push(`  generic, since native isn't to be had: ${result.fellBack}`);
   if (replaced !== null) lines.push(`  it took the place of ${describeAttached(replaced)}`);
   if (kept.length > 0) lines.push(`  maps that kept their contents: ${kept.join(", ")}`);
+  if (result.joined.length > 0) lines.push(`  maps that it shares: ${result.joined.join(", ")}`);
   for (const { name, why } of renewed) lines.push(`  map ${name} begins anew: ${why}`);
   if (dropped.length > 0) lines.push(`  maps that are gone with the previous program: ${dropped.join(", ")}`);
   for (const [name, { device: target, index }] of result.devices) lines.push(`  ${name} = ${index} (${target})`);

@@ -20,6 +20,8 @@ export interface AttachRequest {
   readonly pin: string | null;
   readonly replace: boolean;
   readonly force: boolean;
+  /** A device whose program's maps are to be shared; null: none. */
+  readonly share: string | null;
   readonly program: string | null;
   /** `NAME=VALUE` each: values of configs and variables. */
   readonly sets: readonly string[];
@@ -73,6 +75,7 @@ export function addAttachCommand(root: Command, tools: CommandTools, give: (requ
     .option("--replace", "take the place of the program that is there, at once, and keep the contents of equal maps")
     .option("--force", "with --replace: also of a program that xdpc didn't attach")
     .option("--program <NAME>", "which program, where there are several")
+    .option("--share <IFACE>", "use the maps of the program on IFACE, where they have the same names")
     .addOption(
       tools.collected("--set <NAME=VALUE>", "give a config or variable another value before loading (repeatable)"),
     )
@@ -96,6 +99,7 @@ Exit code: 0 attached, 1 faults in the rules, 2 it can't be attached: then what 
       pin: pinOf(options),
       replace: options.replace === true,
       force: options.force === true,
+      share: options.share ?? null,
       program: options.program ?? null,
       sets: options.set ?? [],
       importDirs: options.I ?? [],
@@ -110,6 +114,7 @@ interface AttachOptions extends SharedOptions {
   readonly mode: AttachRequest["mode"];
   readonly replace?: true;
   readonly force?: true;
+  readonly share?: string;
   readonly program?: string;
   readonly set?: readonly string[];
   readonly I?: readonly string[];

@@ -6,7 +6,7 @@
 import { existsSync, mkdirSync, readdirSync, realpathSync, renameSync, symlinkSync, unlinkSync } from "node:fs";
 import path from "node:path";
 import { pin, programInfo } from "./bpf-call.ts";
-import { type Attached, attachedTo, describeAttached, findDevice, openAttached } from "./devices.ts";
+import { type Attached, attachedTo, describeAttached, findDevice, openAttached, ownHome } from "./devices.ts";
 import { ERRNO, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { type LoadedObject, loadPrepared } from "./load.ts";
@@ -40,6 +40,8 @@ export interface AttachOptions {
   readonly replace: boolean;
   /** Also of one that xdpc didn't attach. */
   readonly force: boolean;
+  /** A device whose program's maps are to be this one's too, where they have the same names; null: none. */
+  readonly share: string | null;
   /** Bytes of variables by name. */
   readonly variables: ReadonlyMap<string, Uint8Array>;
 }
@@ -55,6 +57,8 @@ export interface AttachResult {
   /** The program whose place it took. */
   readonly replaced: Attached | null;
   readonly kept: readonly string[];
+  /** Maps that it has in common with the other device's program. */
+  readonly joined: readonly string[];
   readonly renewed: readonly { readonly name: string; readonly why: string }[];
   /** Maps of the replaced program that the new one hasn't got. */
   readonly dropped: readonly string[];
@@ -86,7 +90,9 @@ export function attach(prepared: PreparedObject, options: AttachOptions): Attach
   }
   // Pins of a program that isn't attached any more are kept from only where their maps are asked for.
   const before = options.replace ? (previous?.home ?? place.home) : null;
+  const other = options.share === null ? null : ownHome(options.share);
   const object = loadPrepared(prepared, {
+    sharing: other === null ? null : (name) => other.openMap(name),
     variables,
     existing: (name) => before?.openMap(name) ?? null,
     offload: mode === "offload" ? device : null,
@@ -260,6 +266,7 @@ function settle(work: Work): AttachResult {
       folder: place.folder,
       replaced: work.previous,
       kept: object.kept,
+      joined: object.joined,
       renewed: object.renewed,
       dropped,
       devices: work.devices,

@@ -24,6 +24,8 @@ export interface LoadOptions {
   readonly variables: ReadonlyMap<string, Uint8Array>;
   /** Maps that exist, by name in the object: used instead of new ones where the definitions are equal. */
   readonly existing: (name: string) => KernelMap | null;
+  /** Maps of a program on another device, by name in its object: used where this object has one of the same name. */
+  readonly sharing: ((name: string) => KernelMap | null) | null;
   /** The device whose hardware runs the program; null: the kernel runs it. */
   readonly offload: { readonly index: number; readonly name: string } | null;
 }
@@ -35,6 +37,8 @@ export interface LoadedObject {
   readonly maps: readonly ObjectMapHandle[];
   /** Maps whose entries were kept. */
   readonly kept: readonly string[];
+  /** Maps that are those of the other device's program. */
+  readonly joined: readonly string[];
   /** Maps that existed and couldn't be kept, and why. */
   readonly renewed: readonly { readonly name: string; readonly why: string }[];
   /** Maps that libbpf pinned, or found pinned, by name. */
@@ -68,7 +72,7 @@ function load(prepared: PreparedObject, opened: LibbpfObject, options: LoadOptio
   }
   if (options.offload !== null) opened.offloadTo(options.offload.index);
   setInitialValues(prepared, opened, options.variables);
-  const { kept, renewed } = keepMaps(prepared, opened, options);
+  const { kept, joined, renewed } = keepMaps(prepared, opened, options);
   const shared = opened.maps.flatMap((map) => {
     if (map.pinPath === null) return [];
     return [{ name: map.name, path: map.pinPath, isNew: !existsSync(map.pinPath) }];
@@ -90,6 +94,7 @@ function load(prepared: PreparedObject, opened: LibbpfObject, options: LoadOptio
     programs,
     maps: opened.maps,
     kept,
+    joined,
     renewed,
     shared,
     close: () => opened.close(),
@@ -115,14 +120,21 @@ function setInitialValues(
 function keepMaps(
   prepared: PreparedObject,
   opened: LibbpfObject,
-  { existing }: LoadOptions,
-): Pick<LoadedObject, "kept" | "renewed"> {
+  { existing, sharing }: LoadOptions,
+): Pick<LoadedObject, "kept" | "joined" | "renewed"> {
   const kept: string[] = [];
+  const joined: string[] = [];
   const renewed: { name: string; why: string }[] = [];
   for (const map of opened.maps) {
     if (map.internal) continue;
     if (map.pinPath !== null) {
       needSamePinned(prepared, map);
+      continue;
+    }
+    const other = sharing?.(map.name) ?? null;
+    if (other !== null) {
+      join(prepared, map, other);
+      joined.push(map.name);
       continue;
     }
     const before = existing(map.name);
@@ -140,7 +152,19 @@ function keepMaps(
       before.close();
     }
   }
-  return { kept, renewed };
+  return { kept, joined, renewed };
+}
+
+/** Uses a map of another device's program. Throws DeviceFailure where it is another one. */
+function join({ object }: PreparedObject, map: ObjectMapHandle, other: KernelMap): void {
+  try {
+    const differs = difference(other, map, object);
+    const result = differs === null ? map.reuse(other.fd) : 0;
+    const why = differs ?? (result < 0 ? errnoText(result) : null);
+    if (why !== null) throw new DeviceFailure("other-map", `map ${map.name} can't be shared: ${why}`);
+  } finally {
+    other.close();
+  }
 }
 
 /** Throws DeviceFailure where something else is pinned in the place of a map that is declared `pinned`. */

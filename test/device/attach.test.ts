@@ -138,6 +138,31 @@ describeWith("attach and detach", [netnsProblem(), toolProblem("bpftool", "clang
     expect(id).toBe(programOn(far, "veth0")?.id);
   });
 
+  test("--share: the programs of two devices have the maps of the same names in common", () => {
+    const file = rules(
+      "both",
+      "set bad : ipv4[100]\ncounter c\nprogram inside { if ip.saddr in bad then { count c drop } }\nprogram outside { if ip.daddr in bad then { count c drop } }\n",
+    );
+    xdpcOk(far, "attach", file, "veth0", "--program", "outside");
+    const made = xdpcJson(far, "attach", file, "wan.5", "--program", "inside", "--share", "veth0");
+    expect(made).toMatchObject({ joined: ["bad", "c"], folder: "/sys/fs/bpf/xdpc/wan%2e5", replaced: null });
+    const ids = ["veth0", "wan%2e5"].map((device) => {
+      const shown = far.run("bpftool", "-j", "map", "show", "pinned", `/sys/fs/bpf/xdpc/${device}/maps/bad`);
+      return (JSON.parse(shown) as { id: number }).id;
+    });
+    expect(ids[0]).toBe(ids[1]);
+    xdpcOk(far, "detach", "wan.5");
+    const other = rules("unlike", "set bad : ipv4[200]\nif ip.saddr in bad then drop\n");
+    const { status, stderr } = xdpcIn(far, "attach", other, "wan.5", "--share", "veth0");
+    expect({ status, stderr }).toEqual({
+      status: 2,
+      stderr: "xdpc: map bad can't be shared: it has room for 100, and now for 200\n",
+    });
+    expect(xdpcIn(far, "attach", other, "veth0", "--replace", "--share", "wan.5").stderr).toContain(
+      "no XDP program is attached to wan.5",
+    );
+  });
+
   test("an object of clang, with a global and a map of its own", async () => {
     const file = clang(
       "filter",
