@@ -145,20 +145,24 @@ export function checkSockets(facts: DoctorFacts): readonly Finding[] {
   const { device, file, sockets } = facts;
   const { rxQueues, channels, name } = device;
   const findings: Finding[] = [];
-  const resize = (queues: number): string | null => {
-    if (channels === null || queues < 1) return null;
-    if (channels.mostCombined >= queues && channels.combined > 0) return `ethtool -L ${name} combined ${queues}`;
-    return channels.mostRx >= queues && channels.rx > 0 ? `ethtool -L ${name} rx ${queues}` : null;
+  const resize = (queues: number): readonly string[] => {
+    if (channels === null || queues < 1) return [];
+    if (channels.mostCombined >= queues && channels.combined > 0) return [`ethtool -L ${name} combined ${queues}`];
+    if (channels.mostRx < queues || channels.rx === 0) return [];
+    // A veth needs as many queues as its other end sends by.
+    const { peer } = device;
+    const narrow = peer !== null && peer !== "unseen" && peer.txQueues > queues;
+    const first = narrow ? [there(peer, `ethtool -L ${peer.name} tx ${queues}`)] : [];
+    return [...first, `ethtool -L ${name} rx ${queues}`];
   };
   const short = (file?.socketMaps ?? sockets.maps).filter((map) => map.entries < rxQueues);
   for (const map of short) {
-    const mend = resize(map.entries);
     findings.push({
       check: "queues",
       severity: "problem",
       message: `${name} receives by ${rxQueues} queues, and ${map.name} has ${map.entries} entries`,
       why: `packets of queues ${listed(range(map.entries, rxQueues))} never reach a socket: they get the verdict behind \`or\`; or give ${map.name} ${rxQueues} entries`,
-      mend: mend === null ? [] : [mend],
+      mend: resize(map.entries),
     });
   }
   // Before it runs there is nobody who could have opened any.
@@ -167,13 +171,14 @@ export function checkSockets(facts: DoctorFacts): readonly Finding[] {
   const without = range(0, rxQueues).filter((queue) => !bound.includes(queue));
   if (without.length === 0) return findings;
   const names = sockets.maps.map((map) => map.name).join(", ");
-  const mend = bound.length > 0 && bound.every((queue, i) => queue === i) ? resize(bound.length) : null;
+  const first = bound.every((queue, i) => queue === i);
+  const all = without.length === rxQueues;
   findings.push({
     check: "sockets",
     severity: "problem",
-    message: `${without.length === rxQueues ? "no queue" : `queue ${listed(without)}`} of ${name} ${without.length === rxQueues ? "has" : "has no"}${without.length === rxQueues ? " an" : ""} AF_XDP socket, and the program redirects to ${names}`,
+    message: `${all ? `no queue of ${name} has an` : `queue ${listed(without)} of ${name} has no`} AF_XDP socket, and the program redirects to ${names}`,
     why: "what arrives there gets the verdict behind `or`; start the program that opens the sockets, one for each queue",
-    mend: mend === null ? [] : [mend],
+    mend: first ? resize(bound.length) : [],
   });
   return findings;
 }
