@@ -3,7 +3,7 @@
 
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { contextualWordTypes } from "../../src/parser/tokens.ts";
+import { contextualWordTypes, reservedWordTypes } from "../../src/parser/tokens.ts";
 import { projectRoot } from "../cli/build.ts";
 import { type ClassedToken, classedTokens } from "./lexer-classes.ts";
 import type { PieceClass } from "./textmate.ts";
@@ -46,6 +46,29 @@ export function filesToColour(folder: string): ColouredFile[] {
     const tokens = classedTokens(text);
     if (tokens === null) throw new Error(`${file} has faults`);
     return { path: file, text, tokens };
+  });
+}
+
+/** Every word of the language, one a line, each where it can be a keyword; written into `folder`. Not rules that mean anything. */
+export function wordsToColour(folder: string): ColouredFile {
+  const words = [...reservedWordTypes.keys(), ...contextualWordTypes.keys()];
+  const file = path.join(folder, "words.xdp");
+  const text = words.map((word) => `${word} x\n`).join("");
+  writeFileSync(file, text);
+  let start = 0;
+  const tokens = words.map((word): ClassedToken => {
+    const token = { start, end: start + word.length, text: word, class: "keyword" as PieceClass };
+    start = token.end + 3;
+    return token;
+  });
+  return { path: file, text, tokens };
+}
+
+/** The words of `wordsToColour` that an editor doesn't know. */
+export function unknownWords(file: ColouredFile, classes: readonly PieceClass[]): string[] {
+  return file.tokens.flatMap(({ text }, i) => {
+    const wanted = text === "true" || text === "false" ? "number" : "keyword";
+    return classes[i] === wanted ? [] : [text];
   });
 }
 

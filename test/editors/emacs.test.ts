@@ -8,7 +8,7 @@ import { beforeAll, expect, test } from "vitest";
 import { projectRoot } from "../cli/build.ts";
 import { plainEnv, scratchFolder, writeFiles } from "../cli/support.ts";
 import { describeWith, toolProblem } from "../support/requirements.ts";
-import { filesToColour, miscoloured, placesOf } from "./coloured.ts";
+import { filesToColour, miscoloured, placesOf, unknownWords, wordsToColour } from "./coloured.ts";
 import { BUILD_MS, documented, editorEnv } from "./documented.ts";
 import type { PieceClass } from "./textmate.ts";
 
@@ -157,7 +157,8 @@ describeWith("xdp-mode", [toolProblem("emacs")], () => {
   });
 
   test("colours are those of the compiler's lexer", () => {
-    const files = filesToColour(folder);
+    const words = wordsToColour(folder);
+    const files = [words, ...filesToColour(folder)];
     const asked = files.map((file) => ({ path: file.path, places: placesOf(file) }));
     writeFileSync(path.join(folder, "asked.json"), JSON.stringify(asked));
     const faces = emacs<string[][]>(
@@ -177,16 +178,15 @@ describeWith("xdp-mode", [toolProblem("emacs")], () => {
                (json-read-file ${JSON.stringify(path.join(folder, "asked.json"))})))
       `,
     );
-    const wrong = files.flatMap((file, i) => {
-      const classes = (faces[i] ?? []).map((face, at): PieceClass => {
-        const wanted = file.tokens[at]?.class;
+    const classes = files.map((file, i) =>
+      (faces[i] ?? []).map((face, at): PieceClass => {
         // One face for numbers and addresses.
-        if (face === "font-lock-constant-face") return wanted === "address" ? "address" : "number";
+        if (face === "font-lock-constant-face") return file.tokens[at]?.class === "address" ? "address" : "number";
         return FACES[face] ?? "name";
-      });
-      return miscoloured(file, classes);
-    });
-    expect(wrong).toEqual([]);
+      }),
+    );
+    expect(unknownWords(words, classes[0] ?? [])).toEqual([]);
+    expect(files.slice(1).flatMap((file, i) => miscoloured(file, classes[i + 1] ?? []))).toEqual([]);
     const used = new Set(faces.flat());
     for (const face of [
       "constant",
