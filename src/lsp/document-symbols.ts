@@ -72,7 +72,9 @@ function symbolOf(item: ast.Decl | ast.Stmt): DocumentSymbol | null {
 /** The text between a declaration's name and its body, on one line. */
 function detailOf(item: NamedDecl): string {
   const { name, span } = item;
-  const whole = textOf({ ...span, start: Math.max(span.start, name.span.end) });
+  // Sets of many thousands are declarations too: only their beginning can be shown.
+  const start = Math.max(span.start, name.span.end);
+  const whole = textOf({ ...span, start, end: Math.min(span.end, start + 20 * LONGEST_DETAIL) });
   const head = item.kind === "constDecl" || item.kind === "constSetDecl" ? whole : whole.replace(/\{[\s\S]*$/, "");
   const line = head
     .replace(/#[^\r\n]*/g, " ")

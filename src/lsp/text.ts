@@ -68,24 +68,45 @@ export interface BracketPair {
   readonly close: number;
 }
 
-const PARTNERS: Readonly<Record<string, string>> = { ")": "(", "]": "[", "}": "{" };
+const PARTNERS: Readonly<Record<string, string>> = { ")": "(", "]": "[" };
+
+/** What is open inside one brace. */
+interface Level {
+  /** The brace's offset; -1 outside of all. */
+  readonly brace: number;
+  readonly open: { readonly text: string; readonly offset: number }[];
+  /** How many of each bracket are open: a search for one that isn't there could take long for each of many. */
+  readonly counts: Record<string, number>;
+}
 
 /**
- * The pairs of brackets, in the order in which they close. A brace that closes takes with it what is still open inside; a bracket
- * without a partner has none.
+ * The pairs of brackets, in the order in which they close. A brace that closes takes with it what is still open inside; no other bracket
+ * reaches out of the braces around it; one without a partner has none.
  */
 export function bracketPairs(source: SourceFile): BracketPair[] {
   const pairs: BracketPair[] = [];
-  const open: { text: string; offset: number }[] = [];
+  const levels: Level[] = [{ brace: -1, open: [], counts: {} }];
   for (const { text, offset } of wordsOf(source)) {
-    if (text === "(" || text === "[" || text === "{") open.push({ text, offset });
-    const partner = PARTNERS[text];
-    if (partner === undefined) continue;
-    const at = open.findLastIndex((bracket) => bracket.text === partner);
-    // A round or square bracket doesn't reach out of the braces around it.
-    if (at === -1 || (partner !== "{" && open.slice(at).some((bracket) => bracket.text === "{"))) continue;
-    pairs.push({ open: open[at]?.offset ?? 0, close: offset });
-    open.length = at;
+    const level = levels.at(-1);
+    if (level === undefined) break;
+    if (text === "{") levels.push({ brace: offset, open: [], counts: {} });
+    else if (text === "}") {
+      if (levels.length === 1) continue;
+      levels.pop();
+      pairs.push({ open: level.brace, close: offset });
+    } else if (text === "(" || text === "[") {
+      level.open.push({ text, offset });
+      level.counts[text] = (level.counts[text] ?? 0) + 1;
+    } else {
+      const partner = PARTNERS[text];
+      if (partner === undefined || (level.counts[partner] ?? 0) === 0) continue;
+      for (let last = level.open.pop(); last !== undefined; last = level.open.pop()) {
+        level.counts[last.text] = (level.counts[last.text] ?? 0) - 1;
+        if (last.text !== partner) continue;
+        pairs.push({ open: last.offset, close: offset });
+        break;
+      }
+    }
   }
   return pairs;
 }

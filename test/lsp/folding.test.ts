@@ -51,6 +51,19 @@ describe("folds of", () => {
 });
 
 describe("any text", () => {
+  it("takes no longer for what is never closed", () => {
+    const many = 50_000;
+    const start = performance.now();
+    for (const text of [
+      "(".repeat(many) + "]".repeat(many),
+      `[{${"(".repeat(many)}${"]".repeat(many)}`,
+      "{".repeat(many) + ")".repeat(many),
+    ]) {
+      expect(foldsOf(`${text}\n`)).toEqual([]);
+    }
+    expect(performance.now() - start).toBeLessThan(20_000);
+  });
+
   const check = (text: string): void => {
     const lines = text.split(/\r\n|\n|\r/).length;
     const folds = foldingRanges(new SourceFile("t.xdp", text));
