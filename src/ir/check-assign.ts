@@ -10,6 +10,7 @@ import { sumsOver } from "./checksums.ts";
 import type { Context } from "./context.ts";
 import { convert, maxOf } from "./conversion.ts";
 import { mapNamed } from "./declare.ts";
+import { holderOf } from "./header-graph.ts";
 import { fieldOf } from "./header-lookup.ts";
 import {
   type ArithmeticOp,
@@ -269,5 +270,6 @@ function swapField(ctx: Context, scope: Scope, expr: ast.Expr): (HExpr & { kind:
     return null;
   }
   const field = fieldOf(ctx, instance.header, expr.member);
-  return field === null ? null : { kind: "field", instance, field, type: field.type, span: expr.span };
+  if (field === null) return null;
+  return { kind: "field", instance: holderOf(instance, field), field, type: field.type, span: expr.span };
 }

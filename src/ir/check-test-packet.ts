@@ -166,7 +166,7 @@ function headerLayer(
 
 /** Bytes between a header's fixed fields and what follows: its options. */
 function extraBytes(ctx: Context, header: Header, arg: ast.Expr): Uint8Array | null {
-  if (header.size === null) {
+  if (header.size === null || header.parts.length > 0) {
     ctx.diagnostics.add(
       badPacket(arg.span, `a \`${nameOf(header)}\` header has its fields and nothing behind them`, {
         help: "name a field: `ip(ttl: 1)`; what the packet carries stands behind `/`",

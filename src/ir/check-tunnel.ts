@@ -1,6 +1,7 @@
 // Types of `encap` and `decap`: which headers a tunnel is made of, what each announces, where they go, what may lie inside. All of it comes
 // from the declarations' edges; protocols aren't known by name. Called by check-statement.ts.
 
+import { must } from "../base/assert.ts";
 import type { Span } from "../base/source.ts";
 import type * as ast from "../parser/ast.ts";
 import { checkValue } from "./check-value.ts";
@@ -39,7 +40,7 @@ export function checkEncap(ctx: Context, scope: Scope, statement: ast.Stmt & { k
   }
   const place = placeOf(ctx, first, last);
   if (place === null) return [];
-  const made = headers.map(({ header, values }, i) => ({ header, values, follower: followers[i] ?? null }));
+  const made = headers.map((one, i) => ({ ...one, follower: followers[i] ?? null }));
   return [{ kind: "encap", headers: made, ...place, span }];
 }
 
@@ -156,6 +157,8 @@ function nameOf(header: Header): string {
 
 interface NewHeader {
   readonly header: Header;
+  /** Its fixed part and behind it the parts that are made. */
+  readonly pieces: readonly Header[];
   readonly values: ReadonlyMap<Field, HExpr>;
   readonly span: Span;
 }
@@ -175,12 +178,6 @@ function newHeader(ctx: Context, scope: Scope, written: ast.NewHeader): NewHeade
   }
   if (header.next === null || header.extension)
     return refuse(span, `\`${text}\` carries nothing: it can't be part of a tunnel`);
-  const sum = checksumField(header);
-  if (sum !== null && sum.covers?.optional !== true) {
-    const plain = sum.bitWidth === 16 && sum.bitOffset % 16 === 0 && sum.covers?.parts.every((p) => p === "header");
-    if (!plain)
-      return refuse(span, `\`${text}.${sum.name}\` covers more than the header: it can't be made for a new one`);
-  }
   const values = new Map<Field, HExpr>();
   let good = true;
   for (const init of written.fields) {
@@ -190,7 +187,21 @@ function newHeader(ctx: Context, scope: Scope, written: ast.NewHeader): NewHeade
     else values.set(value.field, value.value);
   }
   if (!good) return null;
-  const missing = [...header.fields.values()].filter((f) => isAddress(f) && !values.has(f)).map((f) => f.name);
+  const parts = header.parts.filter((part) => isMade(part, values));
+  const pieces = [header, ...parts];
+  const stray = [...values.keys()].find((f) => !pieces.includes(f.header));
+  if (stray !== undefined) {
+    const { flag } = must(stray.header.part, "a part");
+    return refuse(span, `\`${stray.name}\` is there only where \`${flag.name}\` is 1`, `leave \`${flag.name}\` out`);
+  }
+  const fields = [...header.fields.values()].filter((f) => pieces.includes(f.header));
+  const sum = checksumField(header);
+  if (sum !== null && sum.covers?.optional !== true && fields.includes(sum)) {
+    const plain = sum.bitWidth === 16 && sum.bitOffset % 16 === 0 && sum.covers?.parts.every((p) => p === "header");
+    if (!plain)
+      return refuse(span, `\`${text}.${sum.name}\` covers more than the header: it can't be made for a new one`);
+  }
+  const missing = fields.filter((f) => isAddress(f) && !values.has(f)).map((f) => f.name);
   if (missing.length > 0) {
     ctx.diagnostics.add(needsAddress(span, text, missing));
     return null;
@@ -198,11 +209,23 @@ function newHeader(ctx: Context, scope: Scope, written: ast.NewHeader): NewHeade
   const size = header.size === null ? BigInt(header.fixedBytes) : sizeWith(header.size.bytes, values);
   if (size === null)
     return refuse(span, `the size of \`${text}\` must be known`, "give the fields that tell it constants");
-  if (size !== BigInt(header.fixedBytes)) {
+  const bytes = pieces.reduce((all, { fixedBytes }) => all + fixedBytes, 0);
+  if (size !== BigInt(bytes)) {
     const help = "nothing can be put between a header's fields and what follows";
-    return refuse(span, `with these fields a \`${text}\` header has ${size} bytes, not ${header.fixedBytes}`, help);
+    return refuse(span, `with these fields a \`${text}\` header has ${size} bytes, not ${bytes}`, help);
   }
-  return { header, values, span };
+  return { header, pieces, values, span };
+}
+
+/** Whether a part of a new header is made: its bit is given, or one of its fields is, which sets the bit. */
+function isMade(part: Header, values: Map<Field, HExpr>): boolean {
+  const { flag } = must(part.part, "a part");
+  const given = values.get(flag);
+  if (given !== undefined) return given.kind === "const" && given.value === 1n;
+  const [first] = [...part.fields.values()].filter((f) => values.has(f));
+  if (first === undefined) return false;
+  values.set(flag, { kind: "const", value: 1n, type: flag.type, span: first.span });
+  return true;
 }
 
 function isAddress(field: Field): boolean {
@@ -245,6 +268,7 @@ function fieldValue(
 }
 
 function holds(outer: Field, inner: Field): boolean {
+  if (outer.header !== inner.header) return false;
   return outer.bitOffset <= inner.bitOffset && inner.bitOffset + inner.bitWidth <= outer.bitOffset + outer.bitWidth;
 }
 

@@ -13,6 +13,7 @@ import type { Context } from "./context.ts";
 import { DECLARATION_WORDS } from "./context.ts";
 import { convert, fits } from "./conversion.ts";
 import { globalOf, mapOf, typeOf } from "./declare.ts";
+import { holderOf } from "./header-graph.ts";
 import { fieldOf, findHeader, headerAt, instanceAt } from "./header-lookup.ts";
 import type { HExpr, Header, Instance, MetaName, Place } from "./hir.ts";
 import { innerOf } from "./inner.ts";
@@ -332,7 +333,8 @@ function checkMember(ctx: Context, scope: Scope, expr: ast.Expr & { kind: "membe
   const instance = instanceNamed(ctx, scope, object);
   if (instance !== null) {
     const field = fieldOf(ctx, instance.header, member);
-    return field === null ? errorValue(span) : { kind: "field", instance, field, type: field.type, span };
+    if (field === null) return errorValue(span);
+    return { kind: "field", instance: holderOf(instance, field), field, type: field.type, span };
   }
   if (ctx.diagnostics.all.length > before) return errorValue(span);
   const value = checkValue(ctx, scope, object);

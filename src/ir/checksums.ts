@@ -2,7 +2,7 @@
 // header) and those of what carries it (by the payload). Only sums of 16-bit words, as RFC 1071 defines them, can be kept right by
 // looking at what changed; a CRC can't. Read by the checks of assignments. Knows no protocol: header declarations say it all.
 
-import { parentsOf } from "./header-graph.ts";
+import { holderOf, parentsOf } from "./header-graph.ts";
 import type { CoveredPart, Field, HExpr, Header, Instance, SumUpdate } from "./hir.ts";
 
 /** The checksum field a header declares, or null. */
@@ -19,8 +19,13 @@ export type AffectedSums = { readonly sums: readonly SumUpdate[] } | { readonly 
  */
 export function sumsOver(instance: Instance, field: Field, headers: Iterable<Header>): AffectedSums {
   const sums: SumUpdate[] = [];
-  const own = sumCovering(instance.header, "header");
-  if (own !== null) sums.push({ instance, field: own, over: "header" });
+  const whole = wholeOf(instance);
+  const own = sumCovering(whole.header, "header");
+  if (own !== null) {
+    const update = { instance: holderOf(whole, own), field: own, over: "header" } as const;
+    if (whole !== instance && !hasEvenSize(whole.header)) return { broken: update };
+    sums.push(update);
+  }
   if (field.type.kind === "ipv4" || field.type.kind === "ipv6") {
     for (const carried of headers) {
       const sum = sumCovering(carried, "pseudo");
@@ -30,15 +35,21 @@ export function sumsOver(instance: Instance, field: Field, headers: Iterable<Hea
         sums.push({ instance: first, field: sum, over: "pseudo" });
     }
   }
-  for (const { carrier, even } of carriersOf(instance)) {
+  for (const { carrier, even } of carriersOf(whole)) {
     const sum = sumCovering(carrier.header, "payload");
     if (sum === null) continue;
-    const update = { instance: carrier, field: sum, over: "payload" } as const;
+    const update = { instance: holderOf(carrier, sum), field: sum, over: "payload" } as const;
     if (!even) return { broken: update };
     sums.push(update);
   }
   const broken = sums.find((sum) => sum.field.bitWidth !== 16 || sum.field.bitOffset % 16 !== 0);
   return broken === undefined ? { sums } : { broken };
+}
+
+/** The header that an instance is, or is a part of. */
+function wholeOf(instance: Instance): Instance {
+  const { part } = instance.header;
+  return part === null ? instance : (part.of.instances[instance.index] ?? instance);
 }
 
 function sumCovering(header: Header, part: CoveredPart): Field | null {

@@ -1,11 +1,13 @@
 // The graph of header instances: which may come directly before which, what must be present when one is, and which fields
 // steer the reading of what follows. Read by presence analysis and by the parse plan.
 
+import { must } from "../base/assert.ts";
 import type { Field, HCond, HExpr, Header, Instance } from "./hir.ts";
 
 /** The instances one of which comes directly before `instance` (extension headers between them not counted); empty at the packet's start. */
 export function parentsOf(instance: Instance): readonly Instance[] {
   const { header, index } = instance;
+  if (header.part !== null) return header.part.of.instances.slice(index, index + 1);
   const parents: Instance[] = [];
   for (const edge of header.edges) {
     if (edge.parent === header) {
@@ -14,6 +16,27 @@ export function parentsOf(instance: Instance): readonly Instance[] {
     } else if (index === 0) parents.push(...edge.parent.instances);
   }
   return [...new Set(parents)];
+}
+
+/** The instance that holds a field of the header `instance`: itself, or its part that has the field. */
+export function holderOf(instance: Instance, field: Field): Instance {
+  return field.header === instance.header ? instance : must(field.header.instances[instance.index], "a header's part");
+}
+
+/** The parts of headers that are there where a condition holds: a bit that announces them is set. */
+export function announcedBy(condition: HCond): readonly Instance[] {
+  const bit =
+    condition.kind === "truth"
+      ? condition.value
+      : condition.kind === "compare" &&
+          condition.op === "==" &&
+          condition.b.kind === "const" &&
+          condition.b.value === 1n
+        ? condition.a
+        : null;
+  if (bit?.kind !== "field") return [];
+  const parts = bit.instance.header.parts.filter((p) => p.part?.flag === bit.field);
+  return parts.flatMap((p) => p.instances.slice(bit.instance.index, bit.instance.index + 1));
 }
 
 /** Facts about a set of headers, worked out once. */

@@ -10,16 +10,15 @@ import { checkCondition } from "./check-condition.ts";
 import { checkConstant, checkValue, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { maxOf } from "./conversion.ts";
-import { coverage, coverOf, declareField, initialOf, placeOf } from "./header-fields.ts";
+import { isSummed, layFields } from "./header-fields.ts";
 import { visitCondition, visitDeep } from "./header-graph.ts";
 import { fieldOf, headerAt } from "./header-lookup.ts";
-import { type Field, type Header, type Instance, instanceName, NO_SELECTOR } from "./hir.ts";
+import { makePart, sizeWithParts, splitFields } from "./header-parts.ts";
+import { type Field, type HCond, type Header, type Instance, instanceName, NO_SELECTOR } from "./hir.ts";
 import * as messages from "./messages.ts";
 import { Scope } from "./scope.ts";
-import { U8 } from "./types.ts";
 
-/** Bounds that keep programs within what the verifier can follow; generous against every protocol known. */
-const MOST_FIXED_BYTES = 256;
+/** A bound that keeps programs within what the verifier can follow; generous against every protocol known. */
 const MOST_DEPTH = 16;
 /**
  * The verifier follows a packet pointer through 65,535 bytes of variable distance in all. **Source:** Linux kernel/bpf/verifier.c,
@@ -139,89 +138,15 @@ function makeHeader(ctx: Context, decl: ast.HeaderDecl, library: boolean): Heade
     extension: decl.extension,
     instances: [],
     self: null,
+    parts: [],
+    part: null,
   } as unknown as Draft;
   header.instances = Array.from({ length: depth }, (_, index) => ({ header, index }));
   header.self = { header, index: -1 };
-  const summed = body.fields.some(
-    (f) => f.covers?.kind === "checksum" && f.covers.parts.some((p) => p.text === "header"),
-  );
-  let bit = 0;
-  for (const written of body.fields) {
-    const place = placeOf(ctx, written, bit);
-    if (place === null) continue;
-    const { width, type } = place;
-    const covered = coverage(written, type, summed);
-    const initial = initialOf(ctx, written, type, width);
-    declareField(ctx, fields, {
-      name: written.name.text,
-      header,
-      bitOffset: bit,
-      bitWidth: width,
-      type,
-      covered,
-      covers: coverOf(ctx, written),
-      initial,
-      span: written.name.span,
-    });
-    if (written.bits.length > 0 && written.bits.length !== width) {
-      ctx.diagnostics.add(
-        messages.badHeader(
-          written.name.span,
-          `${written.bits.length} bits are named, but \`${written.name.text}\` has ${width}`,
-        ),
-      );
-    }
-    for (const [i, name] of written.bits.entries()) {
-      if (i < width)
-        declareField(ctx, fields, {
-          name: name.text,
-          header,
-          bitOffset: bit + i,
-          bitWidth: 1,
-          type: U8,
-          covered,
-          covers: null,
-          initial: (initial >> BigInt(width - 1 - i)) & 1n,
-          span: name.span,
-        });
-    }
-    bit += width;
-  }
-  if (bit % 8 !== 0) {
-    ctx.diagnostics.add(
-      messages.badHeader(decl.name.span, `the fields of \`${decl.name.text}\` end inside a byte`, {
-        label: `${bit} bits`,
-        help: `add ${8 - (bit % 8)} reserved bits`,
-      }),
-    );
-  }
-  header.fixedBytes = Math.ceil(bit / 8);
-  for (const field of fields.values()) {
-    const asBytes = field.type.kind === "mac" || field.type.kind === "ipv6" || field.type.kind === "bytes";
-    if (asBytes || bit % 8 !== 0) continue;
-    const bytes = Math.ceil((field.bitOffset + field.bitWidth) / 8) - Math.floor(field.bitOffset / 8);
-    const load = [1, 2, 4, 8].find((w) => w >= bytes) ?? 8;
-    if (load > header.fixedBytes) {
-      ctx.diagnostics.add(
-        messages.badHeader(
-          field.span,
-          `a field of ${bytes} bytes is read as ${load}, but \`${decl.name.text}\` has ${header.fixedBytes}`,
-          {
-            help: "declare it as several fields, such as one of 16 and one of 8 bits",
-          },
-        ),
-      );
-    }
-  }
-  if (header.fixedBytes > MOST_FIXED_BYTES) {
-    ctx.diagnostics.add(
-      messages.badHeader(
-        decl.name.span,
-        `\`${decl.name.text}\` has ${header.fixedBytes} fixed bytes; up to ${MOST_FIXED_BYTES} can be read`,
-      ),
-    );
-    header.fixedBytes = MOST_FIXED_BYTES;
-  }
+  const { fixed, groups } = splitFields(ctx, body.fields);
+  const summed = isSummed(body.fields);
+  header.fixedBytes = layFields(ctx, header, fixed, summed, fields);
+  header.parts = groups.flatMap((group) => makePart(ctx, header, group, summed, fields) ?? []);
   return header;
 }
 
@@ -266,7 +191,8 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
     }
     for (const other of ctx.headers.values()) {
       const clash = [...other.edges, ...other.innerEdges].find(
-        (e) => e.parent === parent && e.values.some((v) => values.includes(v)),
+        (e) =>
+          e.parent === parent && e.values.some((v) => values.includes(v)) && (e.when === null || edge.when === null),
       );
       if (clash !== undefined && other !== header) {
         ctx.diagnostics.add(
@@ -277,13 +203,20 @@ function addEdges(ctx: Context, header: Header, decl: ast.HeaderDecl): void {
         );
       }
     }
-    (edge.inner ? header.innerEdges : header.edges).push({ parent, values, span: edge.span });
+    const when = edge.when === null ? null : conditionOf(ctx, header, edge.when);
+    (edge.inner ? header.innerEdges : header.edges).push({ parent, values, when, span: edge.span });
   }
 }
 
 function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void {
   const scope = Scope.ofHeader(header);
-  if (body.size !== null) {
+  if (header.parts.length > 0) header.size = sizeWithParts(header);
+  if (header.parts.length > 0 && body.size !== null) {
+    const help = "its size is that of its fields, as its bits say";
+    ctx.diagnostics.add(
+      messages.badHeader(body.size.span, `\`${header.name}\` has fields that may be missing`, { help }),
+    );
+  } else if (body.size !== null) {
     const bytes = typed(ctx, checkValue(ctx, scope, body.size.bytes));
     const min = body.size.min === null ? null : checkConstant(ctx, scope, body.size.min, "the least size");
     const least = Math.max(header.fixedBytes, min === null ? 0 : Number(min.value));
@@ -304,6 +237,10 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
   if (body.next !== null) {
     const fields = body.next.fields.map((name) => fieldOf(ctx, header, name)).filter((f) => f !== null);
     for (const field of fields) {
+      if (field.header !== header) {
+        const message = `\`${field.name}\` may be missing: it can't tell what follows`;
+        ctx.diagnostics.add(messages.badHeader(body.next.span, message));
+      }
       if (field.bitWidth > 32) ctx.diagnostics.add(messages.badHeader(body.next.span, "a selector has up to 32 bits"));
       for (const child of ctx.headers.values()) {
         for (const edge of [...child.edges, ...child.innerEdges]) {
@@ -318,16 +255,21 @@ function finishHeader(ctx: Context, header: Header, body: ast.HeaderBody): void 
         }
       }
     }
-    const when = body.next.when === null ? null : checkCondition(ctx, scope, body.next.when);
-    const foreign: string[] = [];
-    const note = foreignNames(header, foreign);
-    if (when !== null) visitCondition(when, { field: note, present: note, opaque: () => foreign.push("opaque") });
     header.next = {
-      fields,
+      fields: fields.filter((field) => field.header === header),
       depth: body.next.depth === null ? 1 : depthOf(ctx, body.next.depth),
-      when: when !== null && onlyOwnFields(ctx, header, foreign, when.span) ? when : null,
+      when: body.next.when === null ? null : conditionOf(ctx, header, body.next.when),
     };
   }
+}
+
+/** A condition on a header's own fields; null with a diagnostic. */
+function conditionOf(ctx: Context, header: Header, written: ast.Expr): HCond | null {
+  const condition = checkCondition(ctx, Scope.ofHeader(header), written);
+  const foreign: string[] = [];
+  const note = foreignNames(header, foreign);
+  visitCondition(condition, { field: note, present: note, opaque: () => foreign.push("opaque") });
+  return onlyOwnFields(ctx, header, foreign, condition.span) ? condition : null;
 }
 
 /** Every parent must tell what follows; only a header with a `depth` may follow itself, and no two may follow each other in a circle. */

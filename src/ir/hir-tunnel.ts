@@ -7,6 +7,8 @@ export interface Encap {
   /** The new headers, outermost first; `follower` is what the header's own selector says then. */
   readonly headers: readonly {
     readonly header: Header;
+    /** The header's fixed part and behind it those of its parts that are made; each like a header. */
+    readonly pieces: readonly Header[];
     readonly values: ReadonlyMap<Field, HExpr>;
     readonly follower: bigint | null;
   }[];

@@ -48,7 +48,7 @@ export interface Header {
   readonly title: string;
   readonly span: Span;
   readonly library: boolean;
-  /** Every field and named bit, by name, in order of declaration. */
+  /** Every field and named bit, by name, in order of declaration; those of `parts` too. */
   readonly fields: ReadonlyMap<string, Field>;
   /** The fixed part in bytes: the header is absent where fewer are left in the packet. */
   readonly fixedBytes: number;
@@ -68,6 +68,10 @@ export interface Header {
   readonly instances: readonly Instance[];
   /** Stands for "this header" in `size` and `when`. */
   readonly self: Instance;
+  /** What stands behind the fixed part where a bit of it says so, in the order of the wire: each like a header of its own. */
+  readonly parts: readonly Header[];
+  /** For such a part: whose it is, and the bit of the fixed part. */
+  readonly part: { readonly of: Header; readonly flag: Field } | null;
 }
 
 /** A selector's value where nothing follows: no header may hang at it. */
@@ -86,6 +90,8 @@ export interface SumUpdate {
 export interface HeaderEdge {
   readonly parent: Header;
   readonly values: readonly bigint[];
+  /** What must hold of the header itself, over its own fields (instance `self`); null: nothing. */
+  readonly when: HCond | null;
   readonly span: Span;
 }
 

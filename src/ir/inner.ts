@@ -2,6 +2,7 @@
 // the twins of what it hangs on, and where its declaration says `inner`, on the outer header itself. Everything behind (presence, sums,
 // reading) takes twins for headers like others. Made when a rule first says `inner.`; knows no protocol.
 
+import { must } from "../base/assert.ts";
 import type { Context } from "./context.ts";
 import { checkNesting } from "./headers.ts";
 import type { Field, Header, HeaderEdge, Instance } from "./hir.ts";
@@ -18,7 +19,8 @@ export function innerOf(ctx: Context, header: Header): Header | null {
 
 /** The headers of the outer packet and those inside tunnels, as far as rules name any. */
 export function allHeaders(ctx: Context): readonly Header[] {
-  return [...ctx.headers.values(), ...(ctx.innerHeaders?.values() ?? [])];
+  const whole = [...ctx.headers.values(), ...(ctx.innerHeaders?.values() ?? [])];
+  return whole.flatMap((header) => [header, ...header.parts]);
 }
 
 function makeTwins(headers: readonly Header[]): ReadonlyMap<Header, Header> {
@@ -41,13 +43,20 @@ function makeTwins(headers: readonly Header[]): ReadonlyMap<Header, Header> {
 
 type Draft = { -readonly [K in keyof Header]: Header[K] };
 
-function twinOf(header: Header): Header {
+function twinOf(header: Header, part: Header["part"] = null): Header {
   const fields = new Map<string, Field>();
   const name = `inner.${header.name}`;
   const alias = header.alias === null ? null : `inner.${header.alias}`;
-  const twin: Draft = { ...header, name, alias, fields, edges: [], innerEdges: [], outer: header };
+  const twin: Draft = { ...header, name, alias, fields, edges: [], innerEdges: [], outer: header, part };
   twin.instances = header.instances.map(({ index }): Instance => ({ header: twin, index }));
   for (const [key, field] of header.fields) fields.set(key, { ...field, header: twin });
+  twin.parts = header.parts.map((own) => {
+    const flag = must(fields.get(must(own.part, "a part's header").flag.name), "a part's bit");
+    const made = twinOf(own, { of: twin, flag });
+    made.edges.push(...own.edges.map((edge) => ({ ...edge, parent: twin })));
+    for (const [key, field] of made.fields) fields.set(key, field);
+    return made;
+  });
   // Its size and `when` stay as they are: they speak of "this header", wherever it is.
   if (header.next !== null)
     twin.next = { ...header.next, fields: header.next.fields.map((f) => fields.get(f.name) ?? f) };

@@ -3,7 +3,7 @@
 // diagnostics only. Knows no protocol: what follows from what comes from the header graph.
 
 import type { Context } from "./context.ts";
-import { type HeaderGraph, parentsOf, steers, visitValue } from "./header-graph.ts";
+import { announcedBy, type HeaderGraph, parentsOf, steers, visitValue } from "./header-graph.ts";
 import { type HCond, type HExpr, type HProgram, type HStmt, type Instance, instanceName, movesPacket } from "./hir.ts";
 import * as messages from "./messages.ts";
 
@@ -185,6 +185,7 @@ class Presence {
                 ? [condition.value]
                 : [];
         for (const value of values) visitValue(value, (instance) => read.add(instance));
+        for (const part of announcedBy(condition)) read.add(part);
         return [this.#with(facts, read), facts];
       }
     }

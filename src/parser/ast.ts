@@ -197,6 +197,8 @@ export interface HeaderEdge {
   readonly inner: boolean;
   readonly parent: Name;
   readonly values: readonly Expr[];
+  /** `when version == 4`: a condition on the header's own fields; null without. */
+  readonly when: Expr | null;
   readonly span: Span;
 }
 
@@ -228,6 +230,8 @@ export interface HeaderField {
   } | null;
   /** `optional` behind a checksum: zero means none. */
   readonly optional: boolean;
+  /** `if k`: the field is there where that bit is set; null: always. */
+  readonly flag: Name | null;
   /** `= 64`: what the field holds in a header that is made, where nobody says otherwise; null: zero. */
   readonly initial: Expr | null;
   readonly span: Span;

@@ -220,6 +220,7 @@ export class AstBuilder extends StatementBuilder {
       inner: token(node, "INNER") !== undefined,
       parent: this.name(token(node, "IDENTIFIER"), node),
       values: nodes(node, "edgeValue").map((value) => this.atom(value, node)),
+      when: this.optionalExpr(child(node, "expression")),
       span: this.span(node),
     };
   }
@@ -284,6 +285,7 @@ export class AstBuilder extends StatementBuilder {
               span: this.span(covers),
             },
       optional: token(node, "OPTIONAL") !== undefined,
+      flag: token(node, "IF") === undefined ? null : this.name(token(node, "NAME"), node),
       initial: initial === undefined ? null : this.atom(initial, node),
       span: this.span(node),
     };

@@ -107,7 +107,10 @@ function header(d: ast.HeaderDecl, indent: string): string {
   if (d.title !== null) parts.push(string(d.title));
   if (d.rfc !== null) parts.push(`rfc ${atom(d.rfc)}`);
   if (d.edges.length > 0) {
-    const edges = d.edges.map((e) => [...(e.inner ? ["inner"] : []), e.parent.text, ...e.values.map(atom)].join(" "));
+    const edges = d.edges.map((e) => {
+      const when = e.when === null ? [] : ["when", formatExpr(e.when)];
+      return [...(e.inner ? ["inner"] : []), e.parent.text, ...e.values.map(atom), ...when].join(" ");
+    });
     parts.push(`${d.extension ? "extends" : "on"} ${edges.join(", ")}`);
   }
   if (d.depth !== null) parts.push(`depth ${atom(d.depth)}`);
@@ -132,7 +135,8 @@ function headerField(f: ast.HeaderField): string {
   const bits = f.bits.length === 0 ? "" : ` { ${f.bits.map((b) => b.text).join(", ")} }`;
   const covers = f.covers === null ? "" : ` ${f.covers.kind}(${f.covers.parts.map((p) => p.text).join(", ")})`;
   const initial = f.initial === null ? "" : ` = ${atom(f.initial)}`;
-  return `${f.name.text} : ${width}${bits}${covers}${initial}${f.optional ? " optional" : ""}`;
+  const flag = f.flag === null ? "" : ` if ${f.flag.text}`;
+  return `${f.name.text} : ${width}${bits}${covers}${initial}${f.optional ? " optional" : ""}${flag}`;
 }
 
 function programAttribute(a: ast.ProgramAttribute): string {

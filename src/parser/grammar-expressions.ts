@@ -40,6 +40,9 @@ export class ExpressionRules extends RecoveringParser {
 
   // ------------------------------------------------------------------------------------------------------ expressions
 
+  /** True inside what stands before a header's body: its braces aren't a struct's. */
+  protected bodyFollows = false;
+
   readonly expression = this.RULE("expression", () => {
     this.nested("expression", () => {
       this.MANY(() => this.CONSUME(t.Not));
@@ -194,6 +197,7 @@ export class ExpressionRules extends RecoveringParser {
 
   /** Whether the brace after a name opens a struct literal: a label follows, or it is empty where a value stands. */
   protected startsFieldInits(): boolean {
+    if (this.bodyFollows) return false;
     const second = this.LA(2).tokenType;
     if (second === t.LabelToken) return true;
     if (second !== t.RightBrace) return false;

@@ -257,6 +257,15 @@ export class RuleParser extends StatementRules {
     this.OPTION(() => this.CONSUME(t.Inner));
     this.CONSUME(t.IdentifierToken);
     this.MANY({ GATE: () => !this.startsAssignment(), DEF: () => this.SUBRULE(this.edgeValue) });
+    this.OPTION1(() => {
+      this.CONSUME(t.When);
+      this.bodyFollows = true;
+      try {
+        this.SUBRULE(this.expression);
+      } finally {
+        this.bodyFollows = false;
+      }
+    });
   });
 
   readonly edgeValue = this.RULE("edgeValue", () => {
@@ -293,6 +302,10 @@ export class RuleParser extends StatementRules {
       this.SUBRULE(this.atom);
     });
     this.OPTION3(() => this.CONSUME(t.Optional));
+    this.OPTION4(() => {
+      this.CONSUME(t.If);
+      this.CONSUME(t.NameToken);
+    });
   });
 
   readonly fieldBits = this.RULE("fieldBits", () => {
@@ -302,10 +315,6 @@ export class RuleParser extends StatementRules {
   });
 
   readonly covers = this.RULE("covers", () => {
-    this.OPTION4(() => {
-      this.CONSUME(t.If);
-      this.CONSUME(t.NameToken);
-    });
     this.CONSUME(t.Covers);
     this.CONSUME(t.LeftParen);
     this.AT_LEAST_ONE_SEP({ SEP: t.Comma, DEF: () => this.CONSUME(t.NameToken) });

@@ -274,7 +274,7 @@ const programAttributeWords = ["section", "frags", "devmap", "cpumap", "priority
 const optionalWords: Readonly<Record<string, readonly string[]>> = {
   programBody: programAttributeWords,
   testBody: ["for", "with"],
-  headerField: ["length", "checksum", "optional"],
+  headerField: ["length", "checksum", "optional", "if"],
 };
 
 /** A word that was nearly the one expected. */

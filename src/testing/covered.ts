@@ -4,7 +4,7 @@
 
 import { announcing } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
-import { readField, writeField } from "./header-values.ts";
+import { placeOf, readField, writeField } from "./header-values.ts";
 
 /** A header at its place in a packet. */
 export interface PlacedHeader {
@@ -33,7 +33,9 @@ export function rightValue(
   const to = covers.parts.includes("payload") ? end : own.at + own.bytes;
   if (covers.kind === "length") return BigInt.asUintN(field.bitWidth, BigInt(Math.max(0, to - from)));
   const covered = frame.slice(from, to);
-  if (from === own.at) writeField(covered, 0, field, 0n);
+  const place = placeOf(field, frame, own.at);
+  if (place === null) return null;
+  if (from === own.at) writeField(covered, place - own.at, field, 0n);
   if (field.bitWidth === 32) return crc32c(covered);
   const sum = new OnesSum();
   sum.add(covered);

@@ -34,6 +34,24 @@ export function sizeOf(header: Header, bytes: Uint8Array, at: number): number {
   return header.size === null ? header.fixedBytes : Number(ownValue(header.size.bytes, bytes, at));
 }
 
+/**
+ * Where the fixed part of a header that starts at `at` begins, or the part of it that holds `field`; null where its bits say that there is
+ * no such part.
+ */
+export function placeOf(field: Field, bytes: Uint8Array, at: number): number | null {
+  const { part } = field.header;
+  if (part === null) return at;
+  if (readField(bytes, at, part.flag) === 0n) return null;
+  const before = part.of.parts.slice(0, part.of.parts.indexOf(field.header));
+  return at + part.of.fixedBytes + partBytes(before, bytes, at);
+}
+
+/** The bytes of those of these parts that the header at `at` has. */
+export function partBytes(parts: readonly Header[], bytes: Uint8Array, at: number): number {
+  const there = parts.filter(({ part }) => part !== null && readField(bytes, at, part.flag) === 1n);
+  return there.reduce((sum, { fixedBytes }) => sum + fixedBytes, 0);
+}
+
 /** Whether something may follow the header at `at`: it has a selector and its `when` holds. */
 export function leadsOn(header: Header, bytes: Uint8Array, at: number): boolean {
   if (header.next === null) return false;

@@ -6,7 +6,7 @@ import { announcing } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
 import type { HLayer } from "../ir/hir-test.ts";
 import { type PlacedHeader, rightValue } from "./covered.ts";
-import { readField, sizeOf, writeField } from "./header-values.ts";
+import { partBytes, placeOf, readField, sizeOf, writeField } from "./header-values.ts";
 
 /** Selectors and sizes are tried up to this number of values. */
 const MOST_TRIED = 1 << 16;
@@ -40,8 +40,8 @@ export function makePacket(layers: readonly HLayer[]): Uint8Array {
     for (const kind of ["length", "checksum"] as const) {
       for (const field of placed.header.fields.values()) {
         if (field.covers?.kind !== kind || isGiven(placed.layer, field)) continue;
-        const value = rightValue(frame, row, i, field, frame.length);
-        if (value !== null) writeField(frame, placed.at, field, value);
+        const [value, at] = [rightValue(frame, row, i, field, frame.length), placeOf(field, frame, placed.at)];
+        if (value !== null && at !== null) writeField(frame, at, field, value);
       }
     }
   }
@@ -54,6 +54,7 @@ function isGiven(layer: HeaderLayer, field: Field): boolean {
 }
 
 function overlap(a: Field, b: Field): boolean {
+  if (a.header !== b.header) return false;
   return a.bitOffset < b.bitOffset + b.bitWidth && b.bitOffset < a.bitOffset + a.bitWidth;
 }
 
@@ -61,12 +62,21 @@ function overlap(a: Field, b: Field): boolean {
 function headerBytes(layer: HeaderLayer, next: Header | null): Uint8Array {
   const { header } = layer;
   const extra = layer.extra?.length ?? 0;
-  const fixed = new Uint8Array(header.fixedBytes + extra);
+  const start = new Uint8Array(header.fixedBytes);
+  const fill = (bytes: Uint8Array): Uint8Array => {
+    const write = (field: Field, value: bigint): void => {
+      const at = placeOf(field, bytes, 0);
+      if (at !== null && at < bytes.length) writeField(bytes, at, field, value);
+    };
+    for (const field of header.fields.values()) if (field.initial !== 0n) write(field, field.initial);
+    // A field that a bit announces sets that bit, unless it is given too.
+    for (const { field } of layer.fields) if (field.header.part !== null) write(field.header.part.flag, 1n);
+    for (const { field, ranges } of layer.fields) write(field, ranges[0]?.from ?? 0n);
+    return bytes;
+  };
+  fill(start);
+  const fixed = fill(new Uint8Array(header.fixedBytes + partBytes(header.parts, start, 0) + extra));
   if (layer.extra !== null) fixed.set(layer.extra, header.fixedBytes);
-  for (const field of header.fields.values()) {
-    if (field.initial !== 0n) writeField(fixed, 0, field, field.initial);
-  }
-  for (const { field, ranges } of layer.fields) writeField(fixed, 0, field, ranges[0]?.from ?? 0n);
   if (next !== null) announce(layer, next, fixed);
   settleSize(layer, fixed);
   const said = sizeOf(header, fixed, 0);
@@ -90,7 +100,7 @@ function announce(layer: HeaderLayer, next: Header, bytes: Uint8Array): void {
 /** Gives the field that tells the size the least number that covers the fixed fields and what stands behind them. */
 function settleSize(layer: HeaderLayer, bytes: Uint8Array): void {
   const { header } = layer;
-  if (header.size === null) return;
+  if (header.size === null || header.parts.length > 0) return;
   const fields: Field[] = [];
   visitValue(header.size.bytes, (_instance, field) => fields.push(field));
   const free = fields.find((f) => !isGiven(layer, f));

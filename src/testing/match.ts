@@ -4,7 +4,7 @@
 import type { GlobalSymbol, NumberRange } from "../ir/hir.ts";
 import type { HFate, HLayer } from "../ir/hir-test.ts";
 import type { RunResult } from "../vm/machine.ts";
-import { readField } from "./header-values.ts";
+import { placeOf, readField } from "./header-values.ts";
 import { type ReadPacket, wrongValue } from "./read-packet.ts";
 import type { Session } from "./session.ts";
 import { fieldNumber, isFlood } from "./show-packet.ts";
@@ -67,7 +67,12 @@ export function differences(pattern: readonly HLayer[], packet: ReadPacket): rea
     }
     at = placed.at + placed.bytes;
     for (const { field, ranges } of layer.fields) {
-      const value = readField(packet.bytes, placed.at, field);
+      const place = placeOf(field, packet.bytes, placed.at);
+      if (place === null) {
+        found.push(`${name} has no ${field.name}`);
+        continue;
+      }
+      const value = readField(packet.bytes, place, field);
       if (ranges.some((r) => value >= r.from && value <= r.to)) continue;
       const wanted = ranges.map((r) => rangeText(packet, field, r)).join(", ");
       found.push(`${name}.${field.name} is ${fieldNumber(packet, field, value)}, not ${wanted}`);
@@ -81,7 +86,8 @@ export function differences(pattern: readonly HLayer[], packet: ReadPacket): rea
       if (field.covers === null || layer.fields.some((f) => f.field === field)) continue;
       const right = wrongValue(packet, i, field);
       if (right === null) continue;
-      const held = fieldNumber(packet, field, readField(packet.bytes, placed.at, field));
+      const place = placeOf(field, packet.bytes, placed.at) ?? placed.at;
+      const held = fieldNumber(packet, field, readField(packet.bytes, place, field));
       found.push(`${name}.${field.name} is ${held}, but ${fieldNumber(packet, field, right)} would be right`);
     }
   }

@@ -4,7 +4,7 @@
 import { carriersOf, everyEdge } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
 import { type PlacedHeader, rightValue } from "./covered.ts";
-import { leadsOn, readField, sizeOf } from "./header-values.ts";
+import { leadsOn, placeOf, readField, sizeOf } from "./header-values.ts";
 
 /** Frames up to this size may be filled up behind their content. **Source:** IEEE Std 802.3, 4A.2.3.2.4 (64 bytes with the FCS). */
 const SHORTEST_FRAME = 60;
@@ -28,7 +28,8 @@ export function readPacket(headers: readonly Header[], bytes: Uint8Array): ReadP
   let next = headers.find((h) => h.edges.length === 0 && h.next !== null) ?? null;
   while (next !== null) {
     const size: number = at + next.fixedBytes <= bytes.length ? sizeOf(next, bytes, at) : -1;
-    if (size < (next.size?.min ?? next.fixedBytes) || size === 0)
+    const isCut = next.parts.length > 0 && at + size > bytes.length;
+    if (size < (next.size?.min ?? next.fixedBytes) || size === 0 || isCut)
       return { declared: headers, bytes, headers: row, payloadAt: at, cut: next };
     const placed: PlacedHeader = { header: next, at, bytes: size };
     row.push(placed);
@@ -72,8 +73,10 @@ function endOf(packet: ReadPacket, index: number): number {
   for (const placed of packet.headers.slice(0, index + 1)) {
     for (const field of placed.header.fields.values()) {
       if (field.covers?.kind !== "length" || !field.covers.parts.includes("payload")) continue;
+      const at = placeOf(field, packet.bytes, placed.at);
+      if (at === null) continue;
       const from = placed.at + (field.covers.parts.includes("header") ? 0 : placed.bytes);
-      end = Math.min(end, from + Number(readField(packet.bytes, placed.at, field)));
+      end = Math.min(end, from + Number(readField(packet.bytes, at, field)));
     }
   }
   return end;
@@ -83,7 +86,9 @@ function endOf(packet: ReadPacket, index: number): number {
 export function wrongValue(packet: ReadPacket, index: number, field: Field): bigint | null {
   const placed = packet.headers[index];
   if (placed === undefined || field.covers === null) return null;
-  const held = readField(packet.bytes, placed.at, field);
+  const at = placeOf(field, packet.bytes, placed.at);
+  if (at === null) return null;
+  const held = readField(packet.bytes, at, field);
   if (field.covers.kind === "checksum") {
     if (field.covers.optional && held === 0n) return null;
     const right = rightValue(packet.bytes, packet.headers, index, field, endOf(packet, index));

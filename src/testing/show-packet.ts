@@ -7,7 +7,7 @@ import type { Field, Header } from "../ir/hir.ts";
 import type { Type } from "../ir/types.ts";
 import type { RunResult } from "../vm/machine.ts";
 import { RedirectMap } from "../vm/maps/redirect-maps.ts";
-import { readField } from "./header-values.ts";
+import { partBytes, placeOf, readField } from "./header-values.ts";
 import { type ReadPacket, wrongValue } from "./read-packet.ts";
 
 /** Bytes of payload that are shown. */
@@ -23,13 +23,16 @@ export function showPacket(packet: ReadPacket): readonly string[] {
     const texts = [...header.fields.values()]
       .filter((field) => !isPartOfAnother(header, field))
       .flatMap((field) => {
-        const value = readField(packet.bytes, at, field);
+        const place = placeOf(field, packet.bytes, at);
+        if (place === null) return [];
+        const value = readField(packet.bytes, place, field);
         const wrong = wrongValue(packet, i, field);
-        if (value === 0n && wrong === null && !isTelling(header, field)) return [];
+        if (value === 0n && wrong === null && place === at && !isTelling(header, field)) return [];
         const right = wrong === null ? "" : ` (wrong: ${fieldNumber(packet, field, wrong)} would be right)`;
         return [`${field.name} ${fieldText(packet, field, value, packet.headers[i + 1]?.header ?? null)}${right}`];
       });
-    const options = packet.bytes.subarray(at + header.fixedBytes, at + bytes);
+    const declared = header.fixedBytes + partBytes(header.parts, packet.bytes, at);
+    const options = packet.bytes.subarray(at + declared, at + bytes);
     if (options.length > 0) texts.push(`+ ${hexText(options)}`);
     return line(nameOf(header), texts.join(", "));
   });
@@ -48,7 +51,11 @@ function isPartOfAnother(header: Header, field: Field): boolean {
   if (field.bitWidth !== 1) return false;
   return [...header.fields.values()].some(
     (f) =>
-      f !== field && f.bitWidth > 1 && f.bitOffset <= field.bitOffset && field.bitOffset < f.bitOffset + f.bitWidth,
+      f.header === field.header &&
+      f !== field &&
+      f.bitWidth > 1 &&
+      f.bitOffset <= field.bitOffset &&
+      field.bitOffset < f.bitOffset + f.bitWidth,
   );
 }
 
@@ -63,6 +70,7 @@ function fieldText(packet: ReadPacket, field: Field, value: bigint, next: Header
   const announces = isSelector && next !== null && announcing(header, next).includes(value);
   const bits = [...header.fields.values()].filter(
     (f) =>
+      f.header === field.header &&
       f !== field &&
       f.bitWidth === 1 &&
       field.bitWidth > 1 &&

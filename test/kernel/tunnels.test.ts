@@ -21,6 +21,7 @@ const TUNNELS: readonly (readonly [stack: string, protocols: string])[] = [
   [`ip6 ${V6}`, "eth:ethertype:ipv6"],
   [`ip ${V4} / gre {}`, "eth:ethertype:ip:gre"],
   [`ip6 ${V6} / gre {}`, "eth:ethertype:ipv6:gre"],
+  [`ip ${V4} / gre { key: 66051, seq: 7 }`, "eth:ethertype:ip:gre"],
   [`ip ${V4} / ${UDP} / vxlan { vni: 66051 }`, "eth:ethertype:ip:udp:vxlan:eth:ethertype"],
   [`ip6 ${V6} / ${UDP} / vxlan { vni: 66051 }`, "eth:ethertype:ipv6:udp:vxlan:eth:ethertype"],
   [`ip ${V4} / ${UDP} / geneve { vni: 66051 }`, "eth:ethertype:ip:udp:geneve"],
@@ -58,7 +59,14 @@ describeWith("tunnels read by tshark", [kernelProblem(), toolProblem("tshark")],
     // Tunnels may leave the UDP checksum out over IPv6 too. Source: RFC 6935.
     const zero = ["-o", "udp.ignore_ipv6_zero_checksum:TRUE"];
     const checks = [...zero, ...["ip", "udp", "tcp"].flatMap((name) => ["-o", `${name}.check_checksum:TRUE`])];
-    const fields = ["frame.protocols", "ip.checksum.status", "udp.checksum.status", "tcp.checksum.status", "vxlan.vni"];
+    const fields = [
+      "frame.protocols",
+      "ip.checksum.status",
+      "udp.checksum.status",
+      "tcp.checksum.status",
+      "vxlan.vni",
+      "gre.key",
+    ];
     const args = ["-n", "-r", path, ...checks, "-T", "fields", ...fields.flatMap((f) => ["-e", f])];
     const lines = execFileSync("tshark", args, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] })
       .trimEnd()
@@ -69,6 +77,7 @@ describeWith("tunnels read by tshark", [kernelProblem(), toolProblem("tshark")],
       // 0 is bad; 1 good; 3 none where it may be left out.
       expect(sums.slice(0, 3).join(",")).not.toMatch(/(^|,)(0|2)(,|$)/);
       if (outer.includes("vxlan")) expect(sums[3]).toBe("66051");
+      if (stack.includes("key")) expect(Number(sums[4])).toBe(66051);
     }
     const faults = execFileSync(
       "tshark",

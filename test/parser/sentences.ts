@@ -101,6 +101,9 @@ class Deriver {
         this.#out.splice(from, words.length, "a", "=", "1");
       }
     }
+    // Braces behind a name in an edge's condition are the header's body.
+    if (name === "edge" && words.includes("when") && words.includes("{"))
+      this.#out.splice(from + words.indexOf("when"));
     if (name === "constDecl" && words[1] === "set" && words[2] === "from") this.#out[from + 1] = "a";
     if (name === "headerNext") {
       for (let i = from + 1; i < this.#out.length; i++) {

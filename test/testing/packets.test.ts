@@ -50,6 +50,15 @@ describe("bytes by hand", () => {
     expect(hex(frameOf("eth / ip(ihl: 4) / udp")).slice(28, 36)).toBe("4400001c");
   });
 
+  test("fields that bits announce", () => {
+    // The sum: b000 + 0800 + 5 + 9 + 6162 = 11970, folded 1971.
+    expect(hex(frameOf('eth / ip / gre(c: 1, key: 5, seq: 9, type: 0x0800) / "ab"')).slice(68)).toBe(
+      "b0000800" + "e68e0000" + "00000005" + "00000009" + "6162",
+    );
+    expect(hex(frameOf("eth / ip / gre(k: 1) / ip")).slice(68, 86)).toBe("2000080000000000" + "45");
+    expect(hex(frameOf("eth / ip / gre(k: 0, key: 7) / ip")).slice(68, 78)).toBe("00000800" + "45");
+  });
+
   test("extension headers: the upper layer's number, not the chain's, in the sum", () => {
     const plain = frameOf("eth / ip6(saddr: 2001:db8::1, daddr: 2001:db8::2) / udp(dport: 9)");
     const chained = frameOf("eth / ip6(saddr: 2001:db8::1, daddr: 2001:db8::2) / hopopts / dstopts / udp(dport: 9)");

@@ -73,9 +73,8 @@ function placed(l: Lowering, number: ValueId, field: Field, shift: number, type:
 /** The words a header is written in: such that part no field, small ones first; where there are none of that kind, single bytes. */
 function wordsOf(header: Header): Word[] {
   // Named bits lie inside fields of their own.
-  const fields = [...header.fields.values()].filter(
-    (field, _, all) => !all.some((other) => other !== field && holds(other, field)),
-  );
+  const own = [...header.fields.values()].filter((field) => field.header === header);
+  const fields = own.filter((field) => !own.some((other) => other !== field && holds(other, field)));
   const known = new Map<number, Word[] | null>();
   const from = (first: number): Word[] | null => {
     const before = known.get(first);

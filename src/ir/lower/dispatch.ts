@@ -10,8 +10,10 @@ export interface Candidate {
   readonly values: readonly bigint[];
   /** The numbers of the headers of the stage before after which it may come; null: after any. */
   readonly after: { readonly last: ValueId; readonly numbers: readonly number[] } | null;
-  /** Makes the code that reads it. */
-  readonly go: () => void;
+  /** Whether it may turn out where it is read that it isn't there, and that the next candidate is to be tried. */
+  readonly tentative?: boolean;
+  /** Makes the code that reads it; of a tentative one, going to `skip` where it isn't there. */
+  readonly go: (skip: Edge | null) => void;
 }
 
 /** Goes on with the candidate that the selectors name, each selector tried in turn; else by the edge `otherwise`, or with what it makes. */
@@ -59,19 +61,24 @@ export function dispatch(
 /** Takes the first candidate that may come after what was read. */
 function first(l: Lowering, list: readonly Candidate[], miss: Edge): void {
   for (const candidate of list) {
-    const { after } = candidate;
-    if (after === null) return candidate.go();
-    const take = l.block();
-    for (const number of after.numbers) {
-      const next = l.block();
-      l.builder.branch("eq", "i32", after.last, l.i32(number), { target: take, args: [] }, { target: next, args: [] });
-      l.goOn(next);
-    }
+    const { after, tentative } = candidate;
+    if (after === null && tentative !== true) return candidate.go(null);
     const skip = l.block();
-    l.builder.jump(skip);
-    l.goOn(take);
-    candidate.go();
+    if (after !== null) takeAfter(l, after, skip);
+    candidate.go(tentative === true ? { target: skip, args: [] } : null);
     l.goOn(skip);
   }
   l.builder.jump(miss.target, miss.args);
+}
+
+/** Goes on where one of the headers was read before, else in `skip`. */
+function takeAfter(l: Lowering, { last, numbers }: NonNullable<Candidate["after"]>, skip: BlockId): void {
+  const take = l.block();
+  for (const number of numbers) {
+    const next = l.block();
+    l.builder.branch("eq", "i32", last, l.i32(number), { target: take, args: [] }, { target: next, args: [] });
+    l.goOn(next);
+  }
+  l.builder.jump(skip);
+  l.goOn(take);
 }

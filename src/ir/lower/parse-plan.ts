@@ -13,6 +13,15 @@ export interface Entry {
   readonly from: Stage | null;
   readonly parents: readonly Instance[];
   readonly values: readonly bigint[];
+  /** What must hold of the member itself; null: nothing. */
+  readonly when: HCond | null;
+}
+
+/** A way from a member of the same stage. */
+interface Chained {
+  readonly parent: Instance;
+  readonly values: readonly bigint[];
+  readonly when: HCond | null;
 }
 
 /** A header instance in its stage. */
@@ -21,11 +30,13 @@ export interface Member {
   /** Ways from earlier stages. */
   readonly entries: readonly Entry[];
   /** Ways from a member of the same stage, earlier in its order. */
-  readonly chained: readonly { readonly parent: Instance; readonly values: readonly bigint[] }[];
+  readonly chained: readonly Chained[];
   /** Extension headers that may stand between this header and what follows. */
   readonly extensions: readonly Header[];
   /** True when some needed header follows this one, so its selector is read. */
   readonly leadsOn: boolean;
+  /** True when some needed header other than its own kind follows it. */
+  readonly carries: boolean;
 }
 
 /**
@@ -36,6 +47,8 @@ export interface Stage {
   readonly id: number;
   readonly layer: number;
   readonly members: readonly Member[];
+  /** A stage for itself: a part of a header that may be missing; null for whole headers. */
+  readonly part: Instance | null;
 }
 
 /** The plan of one program. Stages are in an order in which earlier ones come first. */
@@ -51,6 +64,8 @@ export interface ParsePlan {
   stagesOfCondition(condition: HCond): number;
 }
 
+/** The layer of what is no whole header. */
+const BEHIND_ALL = 100;
 /** The layer of what begins the packet. */
 const FIRST_LAYER = 2;
 /** The layer that `opaque` asks about. */
@@ -64,7 +79,11 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
   const needed = new Set<Instance>();
   let usesOpaque = false;
   visitStatements(body, {
-    instance: (i) => needed.add(i),
+    instance: (i) => {
+      needed.add(i);
+      // A part is found by way of its header.
+      if (i.header.part !== null) for (const whole of parentsOf(i)) needed.add(whole);
+    },
     opaque: () => {
       usesOpaque = true;
     },
@@ -73,7 +92,7 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
   // Whether a packet can be read through depends on every header that could be in it.
   if (usesOpaque) {
     for (const header of headers)
-      if (header.outer === null) for (const instance of header.instances) needed.add(instance);
+      if (header.outer === null && header.part === null) for (const instance of header.instances) needed.add(instance);
   }
   for (const instance of needed) {
     const bases = instance.header.extension
@@ -82,12 +101,17 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     for (const parent of bases) needed.add(parent);
   }
   const stages = makeStages(
-    [...needed].filter((i) => !i.header.extension),
+    [...needed].filter((i) => !i.header.extension && i.header.part === null),
     headers,
     needed,
   );
+  const whole = stages.length;
+  for (const part of needed)
+    if (part.header.part !== null) stages.push({ id: stages.length, layer: BEHIND_ALL, members: [], part });
+  if (stages.length > MOST_STAGES) throw new InternalError(`more than ${MOST_STAGES} stages of headers`);
   const stageOf = new Map<Instance, Stage>();
   for (const stage of stages) {
+    if (stage.part !== null) stageOf.set(stage.part, stage);
     for (const member of stage.members) {
       stageOf.set(member.instance, stage);
       for (const extension of member.extensions) for (const i of extension.instances) stageOf.set(i, stage);
@@ -102,30 +126,26 @@ export function planParsing(body: readonly HStmt[], headers: readonly Header[]):
     stagesOf: (statement) => {
       const known = masks.get(statement);
       if (known !== undefined) return known;
-      const mask = maskOf(stageOf, stages, (visitor) => visitStatements([statement], visitor));
+      const mask = maskOf(stageOf, whole, (visitor) => visitStatements([statement], visitor));
       masks.set(statement, mask);
       return mask;
     },
     stagesOfCondition: (condition) =>
-      maskOf(stageOf, stages, ({ instance, opaque }) =>
+      maskOf(stageOf, whole, ({ instance, opaque }) =>
         visitCondition(condition, { field: instance, present: instance, opaque }),
       ),
   };
 }
 
-/** Collects the stages of what is visited. */
-function maskOf(
-  stageOf: ReadonlyMap<Instance, Stage>,
-  stages: readonly Stage[],
-  visit: (visitor: NeedVisitor) => void,
-): number {
+/** Collects the stages of what is visited; the first `whole` are those of whole headers. */
+function maskOf(stageOf: ReadonlyMap<Instance, Stage>, whole: number, visit: (visitor: NeedVisitor) => void): number {
   let mask = 0;
   visit({
     instance: (i) => {
       mask |= 1 << must(stageOf.get(i), "a planned header").id;
     },
     opaque: () => {
-      mask |= (1 << stages.length) - 1;
+      mask |= (1 << whole) - 1;
     },
   });
   return mask;
@@ -221,14 +241,20 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
 
 // --------------------------------------------------------------------------------------------------------------- stages
 
-/** Ways to a header with the same values: parents that stand for one another. */
-function edgeGroups(header: Header): Map<string, { parents: Header[]; values: readonly bigint[] }> {
-  const groups = new Map<string, { parents: Header[]; values: readonly bigint[] }>();
-  for (const edge of header.edges) {
-    const key = [...edge.values].sort().join(",");
-    const group = groups.get(key);
-    if (group === undefined) groups.set(key, { parents: [edge.parent], values: edge.values });
-    else group.parents.push(edge.parent);
+/** Places of a header with the same values and condition: parents that stand for one another. */
+interface EdgeGroup {
+  readonly parents: Header[];
+  readonly values: readonly bigint[];
+  readonly when: HCond | null;
+}
+
+function edgeGroups(header: Header): readonly EdgeGroup[] {
+  const groups: EdgeGroup[] = [];
+  for (const { parent, values, when } of header.edges) {
+    const key = [...values].sort().join(",");
+    const group = groups.find((g) => g.when === when && [...g.values].sort().join(",") === key);
+    if (group === undefined) groups.push({ parents: [parent], values, when });
+    else group.parents.push(parent);
   }
   return groups;
 }
@@ -257,7 +283,7 @@ function makeStages(instances: readonly Instance[], all: readonly Header[], need
   const groups = new Groups();
   // A header that follows another and leads on to the same headers at the same values is read in a row with it.
   for (const child of headers) {
-    for (const { parents } of edgeGroups(child).values()) {
+    for (const { parents } of edgeGroups(child)) {
       for (const p of parents)
         for (const q of parents) if (p !== child && q !== child && own(q).includes(p)) groups.join(p, q);
     }
@@ -325,6 +351,7 @@ function orderStages(
       id: stages.length,
       layer: (above.length === 0 ? FIRST_LAYER - 1 : Math.min(...above)) + 1,
       members,
+      part: null,
     };
     for (const header of here) {
       stageOfHeader.set(header, stage);
@@ -333,7 +360,6 @@ function orderStages(
     }
     stages.push(stage);
   }
-  if (stages.length > MOST_STAGES) throw new InternalError(`more than ${MOST_STAGES} stages of headers`);
   return stages;
 }
 
@@ -358,28 +384,29 @@ function makeMember(
 ): Member {
   const { header, index } = instance;
   const entries: Entry[] = [];
-  const chained: { parent: Instance; values: readonly bigint[] }[] = [];
-  for (const { parents, values } of edgeGroups(header).values()) {
+  const chained: Chained[] = [];
+  for (const { parents, values, when } of edgeGroups(header)) {
     const byStage = new Map<Stage, Instance[]>();
     for (const parent of parents) {
       if (parent === header) {
         const before = header.instances[index - 1];
-        if (before !== undefined) chained.push({ parent: before, values });
+        if (before !== undefined) chained.push({ parent: before, values, when });
       } else if (index === 0 && stageOf.get(parent) === stage) {
-        for (const p of parent.instances) chained.push({ parent: p, values });
+        for (const p of parent.instances) chained.push({ parent: p, values, when });
       } else if (index === 0) {
         const from = stageOf.get(parent);
         if (from !== undefined) byStage.set(from, [...(byStage.get(from) ?? []), ...parent.instances]);
       }
     }
-    for (const [from, instances] of byStage) entries.push({ from, parents: instances, values });
+    for (const [from, instances] of byStage) entries.push({ from, parents: instances, values, when });
   }
-  if (header.edges.length === 0) entries.push({ from: null, parents: [], values: [] });
+  if (header.edges.length === 0) entries.push({ from: null, parents: [], values: [], when: null });
   // Whatever stands between decides what follows, so all extension headers are read where what follows is needed.
   const hangsHere = (h: Header): boolean => h.edges.some((e) => e.parent === header);
   const extensions = all.filter((h) => h.extension && hangsHere(h));
   const leadsOn = headers.some(hangsHere) || extensions.some((h) => h.instances.some((i) => needed.has(i)));
-  return { instance, entries, chained, extensions: leadsOn ? extensions : [], leadsOn };
+  const carries = headers.some((h) => h !== header && hangsHere(h));
+  return { instance, entries, chained, extensions: leadsOn ? extensions : [], leadsOn, carries };
 }
 
 /** True when a later stage must know which header of `stage` was read last: not every one leads to all that may follow. */
@@ -393,5 +420,5 @@ export function lastMatters(plan: ParsePlan, stage: Stage): boolean {
 export function hidesTransport(stage: Stage, member: Member): boolean {
   // What a tunnel carries is nothing to the packet that carries it.
   if (member.instance.header.outer !== null) return false;
-  return stage.layer === TRANSPORT_LAYER || (stage.layer < TRANSPORT_LAYER && member.leadsOn);
+  return stage.layer === TRANSPORT_LAYER || (stage.layer < TRANSPORT_LAYER && member.carries);
 }

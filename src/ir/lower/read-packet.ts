@@ -4,7 +4,7 @@
 // ways: in the first buffer, and as a copy (beyond.ts); once beyond the first buffer, all that follows is.
 
 import { must } from "../../base/assert.ts";
-import { type Header, type Instance, NO_SELECTOR } from "../hir.ts";
+import { type HCond, type Header, type Instance, NO_SELECTOR } from "../hir.ts";
 import type { BlockId, Edge, IrType, ValueId } from "../ir.ts";
 import { copyHeader } from "./beyond.ts";
 import { lowerCondition } from "./condition.ts";
@@ -15,6 +15,7 @@ import { ExtensionReader } from "./extensions.ts";
 import { minOf, partsOf } from "./header-size.ts";
 import type { Beyond, Found, Lowering, Spot, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
+import { isWhole, readPart } from "./parts.ts";
 import { argsOf, NOTHING_FOUND, PackedProgress, type Progress, taking } from "./progress.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
@@ -34,6 +35,11 @@ export function readStages(l: Lowering, mask: number): void {
 export function readStage(l: Lowering, stage: Stage): StageResult {
   const known = l.env.get(stage);
   if (known !== undefined) return known;
+  if (stage.part !== null) {
+    const part = readPart(l, stage.part);
+    l.env = new Map([...l.env, [stage, part]]);
+    return part;
+  }
   const sources = [...new Set(stage.members.flatMap((m) => m.entries.map((e) => e.from)))].filter((s) => s !== null);
   sources.sort((a, b) => a.id - b.id);
   const found = sources.map((from) => ({ from, result: readStage(l, from) }));
@@ -51,6 +57,8 @@ export interface Attempt {
   readonly numbers: readonly ValueId[];
   /** Where to go when it isn't there. */
   readonly failed: (before: Progress) => Edge;
+  /** What tells this attempt from others to read the same where they go on elsewhere. */
+  readonly mark?: string;
   /** Makes the code that follows where its fixed part is there. */
   readonly go: (spot: Spot, before: Progress, numbers: readonly ValueId[]) => void;
 }
@@ -111,7 +119,7 @@ export class StageReader {
   read(sources: readonly { readonly from: Stage; readonly result: StageResult }[]): StageResult {
     const l = this.#l;
     const root = this.#stage.members.find((m) => m.entries.some((e) => e.from === null));
-    if (root !== undefined) this.#try(root, { pointer: l.packet, beyond: this.near }, NOTHING_FOUND);
+    if (root !== undefined) this.#try(root, { pointer: l.packet, beyond: this.near }, NOTHING_FOUND, null, null);
     else this.#fromSources(sources, 0);
     l.goOn(this.#join.id);
     // In the order in which `done` passes them.
@@ -152,22 +160,30 @@ export class StageReader {
         const leading = from.members.flatMap((m, i) => (m.leadsOn ? [{ instance: m.instance, number: i + 1 }] : []));
         const numbers = leading.filter((m) => entry.parents.includes(m.instance)).map((m) => m.number);
         const after = result.last === null || numbers.length === leading.length ? null : { last: result.last, numbers };
-        candidates.push({ values: entry.values, after, go: () => this.#try(member, result.payload, NOTHING_FOUND) });
+        const { values, when } = entry;
+        const go = (skip: Edge | null): void => this.#try(member, result.payload, NOTHING_FOUND, when, skip);
+        candidates.push({ values, after, tentative: when !== null, go });
       }
     }
     dispatch(this.#l, result.selectors, candidates, () => this.#fromSources(sources, index + 1));
   }
 
-  /** Tries to read a header. */
-  #try(member: Member, at: Spot, before: Progress): void {
-    const failed = (from: Progress): Edge => this.failed(member, from);
+  /** Tries to read a header; where it is one only `when` something holds of it, going to `skip` where that isn't so. */
+  #try(member: Member, at: Spot, before: Progress, when: HCond | null, skip: Edge | null): void {
+    const l = this.#l;
+    const failed = (from: Progress): Edge => skip ?? this.failed(member, from);
     this.reach({
       owner: member.instance,
       at,
       before,
       numbers: [],
       failed,
-      go: (spot, from) => this.#tryOn(member, spot, from, failed(from)),
+      ...(skip === null ? {} : { mark: `or ${skip.target}` }),
+      go: (spot, from) => {
+        const { target, args } = failed(from);
+        if (when !== null) this.#holds(when, spot.pointer, () => l.builder.jump(target, args));
+        this.#tryOn(member, spot, from, { target, args });
+      },
     });
   }
 
@@ -177,6 +193,7 @@ export class StageReader {
     const { header } = member.instance;
     const { pointer } = spot;
     const size = this.sized(header, pointer, failed);
+    if (header.parts.length > 0) isWhole(l, header, spot, must(size, "a size"), failed);
     const number = this.#stage.members.indexOf(member) + 1;
     const here: Progress = {
       ...before,
@@ -201,7 +218,7 @@ export class StageReader {
   reach(attempt: Attempt): void {
     const l = this.#l;
     const { builder } = l;
-    const { owner, at, before, numbers, failed, go } = attempt;
+    const { owner, at, before, numbers, failed, mark = "", go } = attempt;
     const { fixedBytes } = "header" in owner ? owner.header : owner;
     const { pointer, beyond } = at;
     if (beyond === null) {
@@ -228,7 +245,7 @@ export class StageReader {
       builder.jump(far.id, [builder.distance(builder.ctxLoad("data"), pointer)]);
     }
     l.goOn(far.id);
-    const name = `read ${l.copies?.placeOf(owner)}`;
+    const name = `read ${l.copies?.placeOf(owner)} ${mark}`;
     this.enter(name, [must(far.params[0], "a distance"), ...numbers], before, ([distance, ...rest], from) => {
       const there = must(distance, "a distance");
       const copy = copyHeader(l, owner, there, failed(from));
@@ -282,11 +299,15 @@ export class StageReader {
   /** Goes on where the header's `when` holds. */
   when(header: Header, pointer: ValueId, otherwise: () => void): void {
     const when = header.next?.when ?? null;
-    if (when === null) return;
+    if (when !== null) this.#holds(when, pointer, otherwise);
+  }
+
+  /** Goes on where something holds of the header at `pointer`. */
+  #holds(condition: HCond, pointer: ValueId, otherwise: () => void): void {
     const l = this.#l;
     const holds = l.block();
     const fails = l.block();
-    inHeader(l, pointer, () => lowerCondition(l, when, holds, fails));
+    inHeader(l, pointer, () => lowerCondition(l, condition, holds, fails));
     l.goOn(fails);
     otherwise();
     l.goOn(holds);
@@ -315,7 +336,8 @@ export class StageReader {
         candidates.push({
           values: way.values,
           after: null,
-          go: () => this.#try(next, must(progress.payload, "a payload"), progress),
+          tentative: way.when !== null,
+          go: (skip) => this.#try(next, must(progress.payload, "a payload"), progress, way.when, skip),
         });
       }
     }
@@ -330,7 +352,11 @@ export class StageReader {
   #beyondDepth(member: Member, progress: Progress): void {
     const { header } = member.instance;
     const values = header.edges.filter((e) => e.parent === header).flatMap((e) => e.values);
-    const stop = { values, after: null, go: () => this.done({ ...progress, stuck: this.leadsToTransport }) };
+    const stop = {
+      values,
+      after: null,
+      go: () => this.done({ ...progress, stuck: hidesTransport(this.#stage, member) }),
+    };
     dispatch(this.#l, progress.selectors ?? [], [stop], this.#edge(progress));
   }
 

@@ -28,7 +28,7 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
   const inside = announced(l, statement);
   const whole = lowerNumber(l, { kind: "meta", name: "len", type: { kind: "int", bits: 32 }, span: statement.span });
   const length = l.resize(whole, "i64");
-  const bytes = headers.reduce((sum, { header }) => sum + header.fixedBytes, 0);
+  const bytes = bytesIn(headers.flatMap(({ pieces }) => pieces));
   const where = builder.newBlock(["pkt", "i64"]);
   if (place === "frame") {
     moveHead(l, -bytes, bytes);
@@ -60,21 +60,28 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
   builder.ret(l.i32(l.verdict("aborted")));
   l.goOn(fits);
   let at = 0;
-  for (const [i, { header, follower }] of headers.entries()) {
+  for (const [i, { header, pieces, follower }] of headers.entries()) {
     const given = must(values[i], "values");
     const last = i === headers.length - 1;
     given.set(must(header.next?.fields[0], "a selector"), last ? inside : l.i32(must(follower, "what follows")));
     for (const field of header.fields.values()) {
       if (field.covers?.kind !== "length") continue;
-      const ahead = field.covers.parts.includes("header") ? at : at + header.fixedBytes;
+      const ahead = field.covers.parts.includes("header") ? at : at + bytesIn(pieces);
       given.set(field, builder.binary("add", "i64", content, builder.constant("i64", bytes - ahead)));
     }
     const pointer = at === 0 ? start : builder.offset(start, at);
-    composeHeader(l, header, pointer, given);
+    for (const piece of pieces) {
+      composeHeader(l, piece, at === 0 ? start : builder.offset(start, at), given);
+      at += piece.fixedBytes;
+    }
     sumHeader(l, header, pointer);
-    at += header.fixedBytes;
   }
   l.lookAgain();
+}
+
+/** The bytes of headers and parts of headers, one behind the other. */
+function bytesIn(pieces: readonly Header[]): number {
+  return pieces.reduce((sum, { fixedBytes }) => sum + fixedBytes, 0);
 }
 
 /** Takes away what stands in front of what a tunnel carries. */
@@ -205,7 +212,7 @@ function valuesOf(l: Lowering, values: ReadonlyMap<Field, HExpr>): Values {
 function sumHeader(l: Lowering, header: Header, pointer: ValueId): void {
   const { builder } = l;
   const field = checksumField(header);
-  if (field === null || field.covers?.optional === true) return;
+  if (field === null || field.header !== header || field.covers?.optional === true) return;
   let total = builder.constant("i64", 0);
   for (let at = 0; at < header.fixedBytes; ) {
     const width = header.fixedBytes - at >= 4 ? 4 : header.fixedBytes - at >= 2 ? 2 : 1;

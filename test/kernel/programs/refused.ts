@@ -27,6 +27,38 @@ export const refusedPrograms: readonly RefusedProgram[] = [
   { name: "an address for a port", source: "if «tcp.dport == 10.0.0.1» then drop\n" },
   { name: "a set of the wrong type", source: "set ports : u16[4]\nif «ip.saddr in ports» then drop\n" },
   { name: "a shared narrow increment", source: "var small : u16\n«small += 1»\n", says: /atomic|u32|u64/ },
+  needsProof("a field that a bit announces", 'if gre then log "%u", «gre.key»\n', "gre.k"),
+  {
+    name: "a field announced by what is no bit",
+    source: "header mine on eth 0x88b5 { a : 8, b : 8 if «a» }\nif mine.b == 1 then drop\n",
+    says: /bit/,
+  },
+  {
+    name: "a field behind those that may be missing",
+    source: "header mine on eth 0x88b5 { a : 1, r : 7, b : 8 if a, «c» : 8 }\nif mine.b == 1 then drop\n",
+    says: /always there/,
+  },
+  {
+    name: "a size beside fields that may be missing",
+    source: "header mine on eth 0x88b5 { a : 1, r : 7, b : 8 if a size «r * 2» }\nif mine.b == 1 then drop\n",
+    says: /may be missing/,
+  },
+  {
+    name: "a selector that may be missing",
+    source:
+      "header mine on eth 0x88b5 { a : 1, r : 7, b : 8 if a «next b» }\nheader leaf on mine 1 { v : u8 }\nif leaf then drop\n",
+    says: /may be missing/,
+  },
+  {
+    name: "a new header's checksum over what follows",
+    source: "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / «gre» { c: 1 } tx }\n",
+    says: /covers more than the header/,
+  },
+  {
+    name: "a new header's field whose bit is given as 0",
+    source: "if ip then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / «gre» { k: 0, key: 5 } tx }\n",
+    says: /only where `k` is 1/,
+  },
   {
     name: "an entry without if let",
     source: "map m : hash<u16, u64>[4]\nif tcp then { if «m[tcp.dport]» == 1 then drop }\n",
@@ -99,6 +131,11 @@ export const refusedPrograms: readonly RefusedProgram[] = [
   { name: "inner maps of a type", source: "map m : array_of_maps<«u32»>[8]\npass\n", says: /u32/ },
   { name: "an event for no buffer", source: "counter hits\nemit «hits» 1 as u32\n", says: /ringbuf/ },
   {
+    name: "a name of the compiler's own map",
+    source: "ringbuf r[4K]\nset «events_lost» : u8[4]\nif 1 in events_lost then emit r 1 as u8\n",
+    says: /counts lost events/,
+  },
+  {
     name: "programs of two kinds in one map",
     source: "prog_array s[4]\nprogram a { tail s[1] }\nprogram b frags { tail «s»[2] }\n",
     says: /frags/,
@@ -129,11 +166,6 @@ export const refusedPrograms: readonly RefusedProgram[] = [
     name: "a program that differs from those that go on by the map",
     source: "prog_array s[4] = { «b» }\nprogram a { tail s[0] }\nprogram b cpumap { pass }\n",
     says: /cpumap/,
-  },
-  {
-    name: "a name of the compiler's own map",
-    source: "ringbuf r[4K]\nset «events_lost» : u8[4]\nif 1 in events_lost then emit r 1 as u8\n",
-    says: /counts lost events/,
   },
   {
     name: "fields under a CRC aren't written",

@@ -4,7 +4,7 @@
 import { bigEndian, concat, ip4 } from "../../support/addresses.ts";
 import { type Reading, read } from "../../support/oracle.ts";
 import { eth, ip, ipv6, type Layer, packet, payload, tcp, udp, vlan } from "../../support/packets.ts";
-import type { Outcome, SmallProgram } from "./case.ts";
+import { type Outcome, type SmallProgram, u32 } from "./case.ts";
 
 const be = bigEndian;
 const word = (frame: Uint8Array, at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0);
@@ -73,9 +73,32 @@ function rewritten(
   return { verdict: "tx", frame };
 }
 
-/** The sum of the UDP header around what is inside. */
-const around = (p: Reading): { at: number; from: number; optional: boolean }[] =>
-  p.udp === undefined ? [] : [{ at: p.udp.offset + 6, from: p.udp.offset, optional: true }];
+/** The sum of the UDP or GRE header around what is inside. */
+function around(p: Reading): { at: number; from: number; optional: boolean }[] {
+  if (p.udp !== undefined) return [{ at: p.udp.offset + 6, from: p.udp.offset, optional: true }];
+  const found = gre(p);
+  return found?.check === undefined ? [] : [{ at: found.check, from: found.at, optional: false }];
+}
+
+/** A GRE header that is there whole, and the places of what its bits announce. **Source:** RFC 2784, section 2.1; RFC 2890, section 2. */
+function gre(p: Reading): { at: number; check?: number; key?: number; seq?: number } | undefined {
+  const { frame, layer4 } = p;
+  if (layer4?.protocol !== 47 || layer4.offset + 4 > frame.length) return undefined;
+  let end = layer4.offset + 4;
+  const found: { at: number; check?: number; key?: number; seq?: number } = { at: layer4.offset };
+  for (const [bit, name] of [
+    [0x80, "check"],
+    [0x20, "key"],
+    [0x10, "seq"],
+  ] as const) {
+    if (((frame[found.at] ?? 0) & bit) === 0) continue;
+    found[name] = end;
+    end += 4;
+  }
+  return end > frame.length ? undefined : found;
+}
+
+const word32 = (frame: Uint8Array, at: number): number => word(frame, at) * 65536 + word(frame, at + 2);
 
 /** The bytes in front of what a link header carries, with another type at their end. */
 function links(p: Reading, type: number): Uint8Array {
@@ -122,6 +145,9 @@ const tunnelled: readonly Uint8Array[] = [
   packet(eth(), in4(47), greHeader(0x0800, 0x2000, 77), inner4(), ...web()),
   packet(eth(), in4(47), greHeader(0x86dd, 0xb000, 0xabcd0000, 77, 1), ipv6(), ...asked()),
   packet(eth(), in4(47), greHeader(0x0800, 1), inner4(), ...web()),
+  packet(eth(), ipv6(), greHeader(0x0800, 0x8000, 0x12340000), inner4(), ...web()),
+  packet(eth(), in4(47), greHeader(0x0800, 0xa000, 0x45670000, 9), inner4(), ...asked()),
+  packet(eth(), in4(47), greHeader(0x88b5, 0x3000, 77, 1)),
   packet(eth(), in4(47), greHeader(0x6558, 0x2000, 5), eth({ type: 0x0800 }), inner4(), ...web()),
   packet(eth(), in4(17), udp({ dport: 4789 }), vxlanHeader(5), eth(), inner4(), ...web()),
   packet(eth(), in4(17), udp({ dport: 4789, check: 0 }), vxlanHeader(5), eth(), vlan({ id: 5 }), inner4(), ...asked()),
@@ -301,6 +327,111 @@ export const tunnelPrograms: readonly SmallProgram[] = [
         ? { verdict: "tx", frame: concat(p.frame.slice(0, 12), be(0x0800, 2), vxlanAround(p.frame, 66051)) }
         : "pass",
     extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "GRE's key and sequence number",
+    source:
+      "counter keys[u32]\nif gre.seq == 1 and gre.key == 77 then drop\nif gre.k then count keys[gre.key]\nif gre then tx\n",
+    expect: (p, state) => {
+      const found = gre(p);
+      if (found === undefined) return "pass";
+      const [key, seq] = [found.key, found.seq].map((at) => (at === undefined ? undefined : word32(p.frame, at)));
+      if (seq === 1 && key === 77) return "drop";
+      if (key !== undefined) state.count("keys", p, u32(key));
+      return "tx";
+    },
+    counters: ["keys"],
+    extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "another key and the checksum over it",
+    source: "if gre.key > 0 then { gre.key = 0x12345678 tx }\nif gre.c then { gre.reserved1 = 7 drop }\n",
+    expect: (p) => {
+      const found = gre(p);
+      if (found?.key !== undefined && word32(p.frame, found.key) > 0)
+        return rewritten(p, found.key, be(0x12345678, 4), around(p));
+      if (found?.check === undefined) return "pass";
+      const changed = rewritten(p, found.check + 2, be(7, 2), around(p));
+      return typeof changed === "string" ? changed : { ...changed, verdict: "drop" };
+    },
+    extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "a bit of GRE that changes what follows",
+    source: "if gre.k then { gre.k = 0 if inner.ip then drop if gre.k then aborted tx }\n",
+    expect: (p) => {
+      const found = gre(p);
+      if (found?.key === undefined) return "pass";
+      const changed = rewritten(p, found.at, be((p.frame[found.at] ?? 0) & ~0x20, 1), around(p));
+      if (typeof changed === "string") return changed;
+      return { ...changed, verdict: inside(read(changed.frame))?.reading.ip ? "drop" : "tx" };
+    },
+    extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "IPv4 in GRE with a key and a sequence number",
+    source:
+      "if ip or ip6 then { encap ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / gre { seq: meta.len, key: 0xabcdef } tx }\n",
+    expect: (p) => {
+      if (!(p.ip ?? p.ip6)) return "pass";
+      const header = greHeader(p.ip ? 0x0800 : 0x86dd, 0x3000, 0xabcdef, p.len);
+      return around3(p, 0x0800, 0, ip({ saddr: "10.0.0.1", daddr: "10.0.0.2", id: 0 }), header);
+    },
+    extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "frames in GRE with a key, and out again",
+    source:
+      "encap eth { daddr: eth.saddr, saddr: eth.daddr } / ip { saddr: 10.0.0.1, daddr: 10.0.0.2 } / gre { key: 5 }\nif gre.key == 5 and inner.eth then { decap }\nif gre.key == 5 then aborted\nif udp.dport == 53 then drop\n",
+    expect: (p) =>
+      gre(p) !== undefined && word32(p.frame, gre(p)?.key ?? -9) === 5
+        ? "aborted"
+        : p.udp?.dport === 53
+          ? "drop"
+          : "pass",
+    extra: tunnelled,
+    quick: true,
+  },
+  {
+    name: "parts of all sizes in a header of our own",
+    source:
+      "header mine on eth 0x88b5, vlan 0x88b5 {\n flags : u8 { p, q, r, s, x4, x5, x6, x7 }, kind : u8\n a : u8 if p, b : 24 if p, c : 16 if p, d : u8 if p\n e : u64 if q\n f : 4 if s, g : 12 if s\n next kind\n}\nheader leaf on mine 7 { v : u8 }\n" +
+      "if mine.b == 0x020304 then drop\nif mine.e == 0x1112131415161718 then { mine.e += 1 tx }\nif mine.g > 0x2ff and leaf.v == 9 then { mine.g = 0 tx }\nif mine.s and mine.f == 15 then aborted\n",
+    expect: (p) => {
+      const at = 14 + 4 * p.vlan.length;
+      const flags = p.frame[at] ?? 0;
+      if (word(p.frame, at - 2) !== 0x88b5 || at + 2 > p.len) return "pass";
+      const [hasP, hasQ, hasS] = [0x80, 0x40, 0x10].map((bit) => (flags & bit) !== 0);
+      const e = at + 2 + (hasP ? 7 : 0);
+      const f = e + (hasQ ? 8 : 0);
+      const end = f + (hasS ? 2 : 0);
+      if (end > p.len) return "pass";
+      if (hasP && word32(p.frame, at + 2) % 0x1000000 === 0x020304) return "drop";
+      if (hasQ && word32(p.frame, e) === 0x11121314 && word32(p.frame, e + 4) === 0x15161718)
+        return rewritten(p, e + 7, be(0x19, 1), []);
+      const g = word(p.frame, f) & 0xfff;
+      if (hasS && g > 0x2ff && p.frame[at + 1] === 7 && p.frame[end] === 9)
+        return rewritten(p, f, be(word(p.frame, f) & 0xf000, 2), []);
+      return hasS && word(p.frame, f) >> 12 === 15 ? "aborted" : "pass";
+    },
+    extra: [
+      [0x80, 7, 1, 2, 3, 4, 5, 6, 7],
+      [0x80, 7, 1, 2, 3, 5, 5, 6, 7, 9],
+      [0xc0, 7, 1, 2, 3, 5, 5, 6, 7, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x18],
+      [0x50, 7, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x19, 0xf3, 0x00, 9],
+      [0xd0, 7, 1, 2, 3, 5, 5, 6, 7, 0x11, 0x12, 0x13, 0x14, 0x15, 0x16, 0x17, 0x19, 0xf2, 0xff, 9],
+      [0x10, 7, 0xaa, 0xbb, 9],
+      [0x10, 8, 0xaa, 0xbb, 9],
+      [0x20, 7, 9],
+    ].flatMap((bytes) => [
+      packet(eth({ type: 0x88b5 }), payload(Uint8Array.from(bytes))),
+      packet(eth(), vlan({ id: 3, type: 0x88b5 }), payload(Uint8Array.from(bytes))),
+    ]),
     quick: true,
   },
   {
