@@ -176,7 +176,7 @@ export function checkSockets(facts: DoctorFacts): readonly Finding[] {
   findings.push({
     check: "sockets",
     severity: "problem",
-    message: `${all ? `no queue of ${name} has an` : `queue ${listed(without)} of ${name} has no`} AF_XDP socket, and the program redirects to ${names}`,
+    message: `${all ? `no queue of ${name} has an` : `${without.length === 1 ? "queue" : "queues"} ${listed(without)} of ${name} ${without.length === 1 ? "has" : "have"} no`} AF_XDP socket, and the program redirects to ${names}`,
     why: "what arrives there gets the verdict behind `or`; start the program that opens the sockets, one for each queue",
     mend: first ? resize(bound.length) : [],
   });
@@ -210,16 +210,16 @@ export function checkLockout({ device, file, addresses }: DoctorFacts): readonly
     const those = stopped.filter((one) => one.mend === mend);
     const first = those[0] as ManagementFacts;
     const places = [...new Set(those.map(placeOf))];
-    const reach = open ? `over ${first.family}` : addresses.length === 0 ? "where it gets an address" : "at all";
+    const cut = open ? `can't reach it over ${first.family}` : "can't reach it at all";
+    const reach = addresses.length === 0 ? `${cut}, when ${device.name} gets an address` : cut;
+    const command = insertion(file.insertAt, mend);
+    const wanted = command === null ? `; \`${mend}\` in front of all rules would let it through` : "";
     return {
       check: "lockout",
       severity,
       message: `${file.path} keeps off ${MANAGEMENT[first.what]}: ${those.map((one) => `${one.frame} ends with ${one.fate}`).join(", ")}`,
-      why: `${places.join("; ")}. Who works on this machine by ${device.name} can't reach it ${reach} once the program is attached`,
-      mend: [
-        insertion(file.insertAt, mend) ??
-          `(sleep 60; xdpc detach ${device.name}) & xdpc attach ${quoted(file.path)} ${device.name}`,
-      ],
+      why: `${places.join("; ")}. Who works on this machine by ${device.name} ${reach} once the program is attached${wanted}`,
+      mend: [command ?? `(sleep 60; xdpc detach ${device.name}) & xdpc attach ${quoted(file.path)} ${device.name}`],
     };
   });
 }

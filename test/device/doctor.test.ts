@@ -244,7 +244,7 @@ describeWith("xdpc doctor", [netnsProblem(), toolProblem("ethtool", "bpftool")],
     openXdpSocket(near, 0);
     openXdpSocket(near, 1);
     const [finding] = only("sockets", "veth0");
-    expect(finding?.message).toMatch(/^queue 2, 3 of veth0 has no AF_XDP socket/);
+    expect(finding?.message).toMatch(/^queues 2, 3 of veth0 have no AF_XDP socket/);
     expect(finding?.mend).toEqual([expect.stringMatching(/ethtool -L veth0p tx 2$/), "ethtool -L veth0 rx 2"]);
     for (const queue of [2, 3]) openXdpSocket(near, queue);
     expect(only("sockets", "veth0")).toEqual([]);
