@@ -51,7 +51,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   ],
   "lsp/stdio.ts": ["lsp", "cli/package-files.ts", "npm:vscode-languageserver/node", "node:"],
   // Programs and maps in the kernel, devices, pins. Only the commands that work on a device lead here.
-  device: ["base", "bpf", "elfwriter", "checker", "index.ts", "npm:koffi", "node:"],
+  device: ["base", "bpf", "elfwriter", "checker", "ir/sample.ts", "index.ts", "npm:koffi", "node:"],
   cli: [
     "base",
     "bpf",
@@ -90,6 +90,7 @@ const MOST_LINES = 420;
 /** Longer files that are tables: one entry after another, to be looked up rather than read. */
 const TABLES: Readonly<Record<string, string>> = {
   "ir/ir.ts": "the IR's instructions, and one walk for each question about them",
+  "lsp/words.ts": "the words of the language, for people",
   "parser/ast.ts": "the syntax tree's nodes",
   "parser/grammar.ts": "the grammar's rules",
   "parser/syntax-messages.ts": "the parser's messages",

@@ -6,6 +6,7 @@ import { SourceFile } from "../base/source.ts";
 import { tokenize } from "../parser/lexer.ts";
 import { sharedParser } from "../parser/parse.ts";
 import { mapAttributeWords } from "../parser/tokens.ts";
+import { type Braces, bracesKind, labelsBehind, type Open, openBrackets, valueBefore } from "./word-rows.ts";
 import { WORDS } from "./words.ts";
 
 /** What may be written at a cursor. */
@@ -137,25 +138,6 @@ function digitsBefore(before: string, wordStart: number): boolean {
   return /[0-9]$/.test(before.slice(0, wordStart));
 }
 
-/** An open bracket: which, and the place of its token. */
-interface Open {
-  readonly bracket: string;
-  readonly at: number;
-}
-
-function openBrackets(words: readonly string[]): Open[] {
-  const open: Open[] = [];
-  for (const [at, word] of words.entries()) {
-    if (word === "{" || word === "(" || word === "[") open.push({ bracket: word, at });
-    else if (word === "}" || word === ")" || word === "]") {
-      const opener = word === "}" ? "{" : word === ")" ? "(" : "[";
-      const match = open.findLastIndex((o) => o.bracket === opener);
-      if (match >= 0) open.length = match;
-    }
-  }
-  return open;
-}
-
 function placeBehind(words: readonly string[], tokens: readonly IToken[], text: string): CompletionPlace {
   const last = words.at(-1);
   const before = words.at(-2);
@@ -264,35 +246,6 @@ function onNewLine(tokens: readonly IToken[], text: string): boolean {
   return last !== undefined && /^[ \t]*(#.*)?[\r\n]/.test(text.slice(last.startOffset + last.image.length));
 }
 
-/** What a brace opens, as far as completion cares. */
-type Braces =
-  | { readonly kind: "block" }
-  | { readonly kind: "switch" }
-  | { readonly kind: "test" }
-  | { readonly kind: "struct" | "encap" | "declaration"; readonly name: string };
-
-function bracesKind(words: readonly string[], at: number): Braces {
-  const name = words[at - 1] ?? "";
-  for (let i = at - 1; i >= 0; i--) {
-    const word = words[i];
-    if (word === "test") return { kind: "test" };
-    if (word === "header" || word === "struct") return { kind: "declaration", name: word };
-    if (word === "switch") return { kind: "switch" };
-    if (word === "encap" || (word === "/" && words[i - 1] === "}")) return { kind: "encap", name };
-    if (word === "program" || word === "fn" || word === "then" || word === "else" || word === "for" || word === "=>")
-      break;
-    if (word === "{" || word === "}" || word === "=" || word === "emit" || word === "in") break;
-  }
-  const previous = words[at - 2];
-  const literal = /^[A-Z]/.test(name) && ["=", "emit", ":", "(", ","].includes(previous ?? "");
-  if (literal || words[at - 3] === "emit") return { kind: "struct", name };
-  return { kind: "block" };
-}
-
-function labelsBehind(words: readonly string[], at: number): string[] {
-  return words.flatMap((word, i) => (i > at && words[i + 1] === ":" ? [word] : []));
-}
-
 function inDeclaration(words: readonly string[], kind: string): CompletionPlace {
   const last = words.at(-1);
   if (last === ":") return { kind: "type" };
@@ -324,27 +277,6 @@ function inTest(words: readonly string[], open: readonly Open[], inner: Open | n
 
 function importing(words: readonly string[]): boolean {
   return words.at(-2) === "std" && words.at(-3) === "import";
-}
-
-/** The words of the value that ends before place `end`: `inner.ip`, `vlan[1]`, `hop`. */
-function valueBefore(words: readonly string[], end: number): string[] {
-  let at = end;
-  for (;;) {
-    let start = at - 1;
-    if (words[start] === "]" || words[start] === ")") {
-      let depth = 0;
-      for (; start >= 0; start--) {
-        if (words[start] === "]" || words[start] === ")") depth++;
-        else if (words[start] === "[" || words[start] === "(") depth--;
-        if (depth === 0) break;
-      }
-      start--;
-    }
-    if (start < 0 || !/^[A-Za-z_]/.test(words[start] ?? "")) return words.slice(at, end);
-    at = start;
-    if (words[at - 1] !== ".") return words.slice(at, end);
-    at--;
-  }
 }
 
 /** Whether the word at `at` begins a statement or declaration, rather than being a name. */
