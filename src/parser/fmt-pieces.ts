@@ -54,7 +54,11 @@ export interface Pieces {
 }
 
 /** What words a sign is printed as. */
-const WORDS: Readonly<Record<string, string>> = { "&&": "and", "||": "or", "!": "not" };
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ["&&", "and"],
+  ["||", "or"],
+  ["!", "not"],
+]);
 
 const LIST_RULES = new Set(["arm", "testStep", "structField", "headerEntry", "declaration", "defaultDecl"]);
 
@@ -217,7 +221,7 @@ function assemble(
     const ownerOf = (index: number | undefined): number =>
       index === undefined || index < 0 ? -1 : (newIndex[index] ?? -1);
     pieces.push({
-      text: token.tokenType.name === "STRING" ? token.image : (WORDS[token.image] ?? token.image),
+      text: token.tokenType.name === "STRING" ? token.image : (WORDS.get(token.image) ?? token.image),
       type: token.tokenType.name,
       rule,
       starts: places.starts[i] ?? null,

@@ -47,7 +47,11 @@ function saysTheSame(source: SourceFile, tree: string, result: SourceFile): bool
   return diagnostics.every((d) => d.severity !== "error") && formatFile(file) === tree;
 }
 
-const WORDS: Readonly<Record<string, string>> = { "&&": "and", "||": "or", "!": "not" };
+const WORDS: ReadonlyMap<string, string> = new Map([
+  ["&&", "and"],
+  ["||", "or"],
+  ["!", "not"],
+]);
 
 /** Tokens and comments in their order, signs as words, without semicolons. */
 function meaningOf(source: SourceFile): string[] {
@@ -59,7 +63,7 @@ function meaningOf(source: SourceFile): string[] {
   for (const token of tokenize(sharedParser().lexer, source, [])) {
     addComments(token.startOffset);
     at = token.startOffset + token.image.length;
-    if (token.image !== ";") words.push(WORDS[token.image] ?? token.image);
+    if (token.image !== ";") words.push(WORDS.get(token.image) ?? token.image);
   }
   addComments(source.text.length);
   return words;

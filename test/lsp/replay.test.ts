@@ -67,30 +67,58 @@ const TYPED = [
   "then ",
   "else ",
   "let x = ",
-]
-  .concat([
-    "fn f(a : u16) = ",
-    "ip.",
-    "inner.",
-    "meta.",
-    "tcp",
-    "in ",
-    "{ 1, ",
-    "count ",
-    'test "" { packet eth / ',
-    "expect ",
-  ])
-  .concat([
-    "header h on eth 1 { a : 4",
-    "struct S { a : ",
-    "map m : hash<",
-    "for i in 0..",
-    "switch ",
-    "encap ip { ",
-    "\u{1f600}",
-    "\ud800",
-    "\0",
-  ]);
+  "fn f(a : u16) = ",
+  "ip.",
+  "inner.",
+  "meta.",
+  "tcp",
+  "in ",
+  "{ 1, ",
+  "count ",
+  'test "" { packet eth / ',
+  "expect ",
+  "header h on eth 1 { a : 4",
+  "struct S { a : ",
+  "map m : hash<",
+  "for i in 0..",
+  "switch ",
+  "encap ip { ",
+  "\u{1f600}",
+  "\ud800",
+  "\0",
+  "constructor ",
+  "__proto__ ",
+];
+
+const MONSTERS: Readonly<Record<string, string>> = {
+  "brackets that are never closed": `if ${"(".repeat(5000)}`,
+  "ifs in ifs": `${"if ip then ".repeat(3000)}drop`,
+  "blocks in blocks, half": "if ip then { ".repeat(3000),
+  "a chain of else": `if ip then drop ${"else if tcp then drop ".repeat(2000)}`,
+  "a long condition": `if ${"ip and ".repeat(10_000)}ip then drop`,
+  "a long sum": `if ip.ttl == 1${" + 1".repeat(10_000)} then drop`,
+  nots: `if ${"not ".repeat(10_000)}ip then drop`,
+  "fields of fields": `if ip${".a".repeat(5000)} then drop`,
+  "functions in functions": `${Array.from({ length: 500 }, (_, i) => `fn f${i}() = ${i > 0 ? `f${i - 1}()` : "ip"}`).join("\n")}\nif f499() then drop`,
+  "structs in structs": Array.from(
+    { length: 500 },
+    (_, i) => `struct S${i} { a : ${i > 0 ? `S${i - 1}` : "u8"} }`,
+  ).join("\n"),
+  "brackets that don't fit": "}{)(][".repeat(1000),
+  quotes: '"'.repeat(5001),
+  layers: `test "" { packet ${"eth / ".repeat(2000)}`,
+  "names that every object has":
+    "if meta.constructor then drop\nif ip.__proto__ == 1 then drop\ncount toString\nmap m : constructor<u8>[1]\nredirect valueOf\nmeta.__proto__ = 1\n",
+};
+
+test.each(Object.entries(MONSTERS))("%s", async (_name, text) => {
+  const session = sessionOf();
+  const uri = "file:///rules/monster.xdp";
+  session.workspace.open(uri, 1, text);
+  const start = performance.now();
+  await askEverything(session, uri, [0, Math.floor(text.length / 2), text.length]);
+  expect(performance.now() - start).toBeLessThan(30_000);
+});
 
 test("examples after random edits", { timeout: 300_000 }, async () => {
   const texts = ruleFiles("examples/");

@@ -254,6 +254,11 @@ describe("generated", () => {
     );
   });
 
+  it("names that every JavaScript object has stay names", () => {
+    for (const name of ["constructor", "toString", "__proto__", "hasOwnProperty"])
+      expect(formatted(`count   ${name}`)).toBe(`count ${name}\n`);
+  });
+
   it("many lines, one long line and deep nesting in reasonable time", () => {
     const many = "if tcp.dport == 80 and ip.saddr in { 10.0.0.0/8, 192.168.0.0/16 } then drop # why\n".repeat(2000);
     const long = `const set s : u32 = { ${Array.from({ length: 20_000 }, (_, i) => i).join(",")} }`;
