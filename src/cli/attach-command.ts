@@ -4,6 +4,9 @@ import { utf8 } from "../base/bytes.ts";
 import { type AttachResult, attach } from "../device/attach.ts";
 import { describeAttached } from "../device/devices.ts";
 import { prepareObject, setVariables } from "../device/prepare.ts";
+import type { RuleEntry } from "../device/rule-table.ts";
+import { type Probe, ruleProbes } from "../testing/rule-path.ts";
+import type { Compiled } from "../testing/session.ts";
 import type { Manner } from "./command.ts";
 import { compileToRun } from "./compile-for-run.ts";
 import type { AttachRequest } from "./device-options.ts";
@@ -20,9 +23,9 @@ type Asked = AttachRequest & { readonly manner: Manner };
 
 /** Attaches and returns the exit code. Throws CliFailure, DeviceFailure. */
 export function runAttach(request: Asked, system: System, reporter: Reporter): number {
-  const bytes = objectOf(request, system, reporter);
-  if (bytes === null) return EXIT.diagnostics;
-  const prepared = prepareObject(request.file, bytes, request.program);
+  const loadable = objectOf(request, system, reporter);
+  if (loadable === null) return EXIT.diagnostics;
+  const prepared = prepareObject(request.file, loadable.bytes, request.program);
   const result = attach(prepared, {
     device: request.device,
     mode: request.mode,
@@ -30,6 +33,7 @@ export function runAttach(request: Asked, system: System, reporter: Reporter): n
     replace: request.replace,
     force: request.force,
     share: request.share,
+    rules: loadable.rules(prepared.chosen.name),
     variables: setVariables(prepared, request.sets.map(setOf)),
   });
   const text = request.manner.json
@@ -39,19 +43,55 @@ export function runAttach(request: Asked, system: System, reporter: Reporter): n
   return EXIT.fine;
 }
 
-/** The object: the file's bytes, or what its rules make; null when they have faults, which are reported. */
-function objectOf(request: Asked, system: System, reporter: Reporter): Uint8Array | null {
+/** What is loaded: the object's bytes, and what it counts its rules with. */
+interface Loadable {
+  readonly bytes: Uint8Array;
+  readonly rules: (program: string) => readonly RuleEntry[] | null;
+}
+
+/** The file's object, or what its rules make; null when they have faults, which are reported. */
+function objectOf(request: Asked, system: System, reporter: Reporter): Loadable | null {
+  const uncounted = (): null => null;
   if (isObjectFile(request.file)) {
     for (const [given, option] of [
       [request.importDirs.length > 0, "-I"],
       [request.defines.size > 0, "-D"],
       [request.warnings.length > 0, "-W"],
+      [request.countRules, "--count-rules"],
     ] as const) {
       if (given) throw new CliFailure(`${option} means nothing for an object`);
     }
-    return readBinary(request.file, system);
+    return { bytes: readBinary(request.file, system), rules: uncounted };
   }
-  return compileToRun(request.file, request, [], system, reporter)?.object ?? null;
+  const runnable = compileToRun(request.file, request, [], system, reporter);
+  if (runnable === null) return null;
+  if (!request.countRules) return { bytes: runnable.object, rules: uncounted };
+  const probed = runnable.probed();
+  if (probed === null) throw new CliFailure("with --count-rules the program becomes too big; attach it without");
+  return { bytes: probed.object, rules: (program) => rulesOf(probed, program) };
+}
+
+/** Where each rule's counts are. A line's first statement speaks for it. */
+function rulesOf({ model }: Compiled, program: string): readonly RuleEntry[] {
+  const probes = model.probes.get(program);
+  const rows = new Map<string, RuleEntry>();
+  const offsets = (all: readonly Probe[]): readonly number[] =>
+    all.map((at) => model.offsetOf("entered" in at ? at.entered : at.reached));
+  for (const { span, depth, reached, held } of probes === undefined ? [] : ruleProbes(probes)) {
+    const { line } = span.file.positionAt(span.start);
+    const key = `${span.file.path}:${line}`;
+    const text = span.file.lineText(line).trim();
+    if (!rows.has(key))
+      rows.set(key, {
+        file: span.file.path,
+        line,
+        text,
+        depth,
+        reached: offsets(reached),
+        held: held === null ? null : offsets(held),
+      });
+  }
+  return [...rows.values()];
 }
 
 function setOf(text: string): { readonly name: string; readonly value: ReturnType<typeof input> } {

@@ -26,7 +26,7 @@ export interface Runnable {
   /** Figures of its programs. */
   readonly programs: readonly ProgramReport[];
   /** The same with probes; null where the program becomes too big with them. */
-  readonly probed: () => Compiled | null;
+  readonly probed: () => (Compiled & { readonly object: Uint8Array }) | null;
 }
 
 /** Compiles `file` with what `setUp` says beforehand (`ports = { 80 }`); null when there are errors, which are reported. */
@@ -45,7 +45,7 @@ export function compileToRun(
   for (const diagnostic of said) reporter.diagnostic(diagnostic);
   const { output } = result;
   if (output === null || said.some((d) => d.severity === "error")) return null;
-  let probed: Compiled | null | undefined;
+  let probed: ReturnType<Runnable["probed"]> | undefined;
   return {
     path: source.path,
     compiled: { images: imagesOf(output.object), model: output.model },
@@ -54,7 +54,7 @@ export function compileToRun(
     probed: () => {
       if (probed === undefined) {
         const again = compile(source, { ...options, probes: true, verify: false }).output;
-        probed = again === null ? null : { images: imagesOf(again.object), model: again.model };
+        probed = again === null ? null : { images: imagesOf(again.object), model: again.model, object: again.object };
       }
       return probed;
     },

@@ -22,6 +22,8 @@ export interface AttachRequest {
   readonly force: boolean;
   /** A device whose program's maps are to be shared; null: none. */
   readonly share: string | null;
+  /** Count every rule, for the status. */
+  readonly countRules: boolean;
   readonly program: string | null;
   /** `NAME=VALUE` each: values of configs and variables. */
   readonly sets: readonly string[];
@@ -76,6 +78,7 @@ export function addAttachCommand(root: Command, tools: CommandTools, give: (requ
     .option("--force", "with --replace: also of a program that xdpc didn't attach")
     .option("--program <NAME>", "which program, where there are several")
     .option("--share <IFACE>", "use the maps of the program on IFACE, where they have the same names")
+    .option("--count-rules", "count how often each rule is reached and holds; xdpc status shows it")
     .addOption(
       tools.collected("--set <NAME=VALUE>", "give a config or variable another value before loading (repeatable)"),
     )
@@ -100,6 +103,7 @@ Exit code: 0 attached, 1 faults in the rules, 2 it can't be attached: then what 
       replace: options.replace === true,
       force: options.force === true,
       share: options.share ?? null,
+      countRules: options.countRules === true,
       program: options.program ?? null,
       sets: options.set ?? [],
       importDirs: options.I ?? [],
@@ -115,6 +119,7 @@ interface AttachOptions extends SharedOptions {
   readonly replace?: true;
   readonly force?: true;
   readonly share?: string;
+  readonly countRules?: true;
   readonly program?: string;
   readonly set?: readonly string[];
   readonly I?: readonly string[];

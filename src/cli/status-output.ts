@@ -1,6 +1,7 @@
 // How the status of devices is told: for people as tables, for programs as JSON. Text only; what is so is src/device's.
 
 import path from "node:path";
+import type { RuleStatus } from "../device/rule-table.ts";
 import type { CounterStatus, DeviceStatus, ProgramStatus, Tally } from "../device/status.ts";
 import type { Paint } from "./test-output.ts";
 
@@ -85,6 +86,7 @@ function deviceLines(device: DeviceStatus, rates: Rates | null, paint: Paint): r
     if (program.hidden)
       lines.push("  counters aren't shown: the kernel tells the maps' types to root (CAP_SYS_ADMIN) only");
     if (program.counters.length > 0) lines.push("", ...counterLines(device, program, rates, paint));
+    if (program.rules !== null) lines.push("", ...ruleLines(program.rules, paint));
   }
   if (device.stale !== null) {
     lines.push(
@@ -168,6 +170,31 @@ function counterLines(
   return [paint.dim(drawn(head)), ...rows.map(({ cells, dim }) => (dim ? paint.dim(drawn(cells)) : drawn(cells)))];
 }
 
+const LONGEST_RULE = 60;
+
+/** The table of rules, as `xdpc run` has it. */
+function ruleLines(rules: readonly RuleStatus[], paint: Paint): readonly string[] {
+  const cells = rules.map(({ file, line, text, depth, reached, held }) => ({
+    place: `${path.basename(file)}:${line}`,
+    text: shortened("  ".repeat(depth) + text, LONGEST_RULE),
+    reached: grouped(reached),
+    held: held === null ? "" : grouped(held),
+  }));
+  const width = (title: string, of: (row: (typeof cells)[number]) => string): number =>
+    Math.max(title.length, ...cells.map((row) => of(row).length));
+  const [place, text] = [width("", (row) => row.place), width("rule", (row) => row.text)];
+  const [reached, held] = [width("reached", (row) => row.reached), width("held", (row) => row.held)];
+  const drawn = (a: string, b: string, c: string, d: string): string =>
+    `  ${a.padEnd(place)}  ${b.padEnd(text)}  ${c.padStart(reached)}  ${d.padStart(held)}`.trimEnd();
+  return [
+    paint.dim(drawn("", "rule", "reached", "held")),
+    ...cells.map((row, i) => {
+      const line = drawn(row.place, row.text, row.reached, row.held);
+      return rules[i]?.reached === 0n ? paint.dim(line) : line;
+    }),
+  ];
+}
+
 /** Where rules count: `fw.xdp:7: if ip.saddr in blocked then …` for one place, `fw.xdp:7, 10` for several. */
 function placesText({ lines }: CounterStatus): string {
   const [first, ...more] = lines;
@@ -207,10 +234,16 @@ function rateBits(rate: number): string {
 export function statusJson(devices: readonly DeviceStatus[], rates: Rates | null): string {
   return devices
     .map((device) => {
-      const programs = device.programs.map(({ runs, loaded, counters, ...rest }) => ({
+      const programs = device.programs.map(({ runs, loaded, counters, rules, ...rest }) => ({
         ...rest,
         loaded: loaded?.toISOString() ?? null,
         runs: runs === null ? null : { count: numberOf(runs.count), timeNs: numberOf(runs.timeNs) },
+        rules:
+          rules?.map(({ reached, held, ...rule }) => ({
+            ...rule,
+            reached: numberOf(reached),
+            held: held === null ? null : numberOf(held),
+          })) ?? null,
         counters: counters.map(({ name, lines, total, entries, more, fault }) => ({
           name,
           lines,

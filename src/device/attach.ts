@@ -29,6 +29,7 @@ import {
 import { deviceVariables, type PreparedObject } from "./prepare.ts";
 import { needCapabilities, whyNotPermitted } from "./privilege.ts";
 import { refusedBy } from "./refusals.ts";
+import { keepRuleTable, type RuleEntry } from "./rule-table.ts";
 
 /** What to attach, where and how. */
 export interface AttachOptions {
@@ -42,6 +43,8 @@ export interface AttachOptions {
   readonly force: boolean;
   /** A device whose program's maps are to be this one's too, where they have the same names; null: none. */
   readonly share: string | null;
+  /** What the object counts its rules with; null where it doesn't. */
+  readonly rules: readonly RuleEntry[] | null;
   /** Bytes of variables by name. */
   readonly variables: ReadonlyMap<string, Uint8Array>;
 }
@@ -300,6 +303,7 @@ function pinAll({ object, prepared, device, options }: Work, fresh: string, prog
   for (const program of object.programs)
     need(pin(program.fd, path.join(fresh, "programs", pinName(program.name))), `programs/${program.name}`);
   for (const map of object.maps) if (map.fd >= 0) need(pin(map.fd, home.mapPath(map.name)), map.name);
+  if (options.rules !== null) need(keepRuleTable(fresh, options.rules), "rules");
   writeRecord(fresh, {
     version: 1,
     device: options.device,

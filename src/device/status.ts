@@ -9,6 +9,7 @@ import { KernelMap } from "./kernel-map.ts";
 import { allDevices, type Device } from "./netlink.ts";
 import { allHomes, type PinHome } from "./pins.ts";
 import { linesOfCounter, linesOfProgram, type ProgramLines, type SourceLine } from "./rule-lines.ts";
+import { countedRules, type RuleEntry, type RuleStatus, readRuleTable } from "./rule-table.ts";
 import { showValue } from "./show-value.ts";
 
 /** What is known of a device. */
@@ -36,6 +37,8 @@ export interface ProgramStatus {
   readonly file: string | null;
   readonly maps: readonly MapStatus[];
   readonly counters: readonly CounterStatus[];
+  /** How often each rule was reached and held, where it was attached with that; null else. */
+  readonly rules: readonly RuleStatus[] | null;
   /** Whether counters can't be told from other maps, since the kernel tells their types to CAP_SYS_ADMIN only. */
   readonly hidden: boolean;
 }
@@ -70,6 +73,7 @@ export interface CounterStatus {
 /** Reads the status, again and again where that is wanted: what doesn't change of a program is asked for once. */
 export class StatusReader {
   readonly #lines = new Map<number, ProgramLines>();
+  readonly #tables = new Map<number, readonly RuleEntry[] | null>();
   readonly #rows: number;
 
   /** `rows`: how many entries of a counter with keys are told. */
@@ -125,11 +129,21 @@ export class StatusReader {
           maxEntries: map.info.maxEntries,
         })),
         hidden: maps.some(([, map]) => map.info.btfId !== 0 && map.btf === null),
+        rules: home === null ? null : this.#rules(id, home),
         counters: counters.map(([name, map]) => this.#counter(id, name, map)),
       };
     } finally {
       for (const [, map] of maps) map.close();
     }
+  }
+
+  #rules(program: number, home: PinHome): readonly RuleStatus[] | null {
+    let table = this.#tables.get(program);
+    if (table === undefined) {
+      table = readRuleTable(home);
+      this.#tables.set(program, table);
+    }
+    return table === null ? null : countedRules(home, table);
   }
 
   #counter(program: number, name: string, map: KernelMap): CounterStatus {

@@ -139,17 +139,36 @@ export interface RuleCount {
 
 /** The table of all rules and arms, in the order they are reached; a function's statements are counted over all its calls. */
 export function ruleCounts(rules: ProbedBlock, count: Count): RuleCount[] {
-  const table = new Map<string, RuleCount>();
-  const note = (span: Span, row: Omit<RuleCount, "span">): void => {
+  const sum = (probes: readonly Probe[]): number => probes.reduce((all, probe) => all + count(probe), 0);
+  return ruleProbes(rules).map(({ reached, held, ...row }) => ({
+    ...row,
+    reached: sum(reached),
+    held: held === null ? null : sum(held),
+  }));
+}
+
+/** What counts: a block that was begun, or a statement that was reached. */
+export type Probe = ProbedBlock | ProbedStmt;
+
+/** A row of the table of rules, with the probes whose sums say how often it was reached and held. */
+export interface RuleProbes extends Omit<RuleCount, "reached" | "held"> {
+  readonly reached: readonly Probe[];
+  readonly held: readonly Probe[] | null;
+}
+
+/** The table of `ruleCounts` as probes, for those who read the counts elsewhere. */
+export function ruleProbes(rules: ProbedBlock): RuleProbes[] {
+  const table = new Map<string, RuleProbes>();
+  const note = (span: Span, row: Omit<RuleProbes, "span">): void => {
     const key = `${span.file.path}:${span.start}:${span.end}`;
     const known = table.get(key);
-    const held = row.held === null ? null : row.held + (known?.held ?? 0);
-    table.set(key, { ...row, span, reached: row.reached + (known?.reached ?? 0), held });
+    const held = row.held === null ? null : [...(known?.held ?? []), ...row.held];
+    table.set(key, { ...row, span, reached: [...(known?.reached ?? []), ...row.reached], held });
   };
   const add = (probed: ProbedStmt, depth: number): void => {
     const then = probed.branches.find((b) => b.what === "then");
-    const held = then === undefined ? null : count(then.block);
-    note(probed.span, { depth, kind: probed.statement.kind, reached: count(probed), held });
+    const held = then === undefined ? null : [then.block];
+    note(probed.span, { depth, kind: probed.statement.kind, reached: [probed], held });
   };
   const walk = (block: ProbedBlock, depth: number): void => {
     for (const probed of block.statements) {
@@ -158,7 +177,7 @@ export function ruleCounts(rules: ProbedBlock, count: Count): RuleCount[] {
         let next: ProbedStmt | null = null;
         for (const branch of at.branches) {
           if (branch.what === "arm")
-            note(branch.span, { depth: depth + 1, kind: at.statement.kind, reached: count(branch.block), held: null });
+            note(branch.span, { depth: depth + 1, kind: at.statement.kind, reached: [branch.block], held: null });
           const only: ProbedStmt | undefined = branch.block.statements[0];
           if (
             branch.what === "else" &&

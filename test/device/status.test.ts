@@ -101,6 +101,36 @@ describeWith("status", [netnsProblem(), toolProblem("bpftool", "script")], () =>
     ]);
   });
 
+  test("--count-rules: how often each rule was reached and held", () => {
+    const file = rules(
+      "each",
+      "if tcp.dport == 80 then drop\nif udp then {\n  if udp.dport == 53 then drop\n}\npass\n",
+    );
+    xdpcOk(far, "attach", file, "veth0", "--count-rules");
+    send(to80, to443, to443, dns, dns, dns);
+    const status = xdpcJson(far, "status", "veth0") as {
+      programs: { rules: { line: number; depth: number; reached: number; held: number | null }[] }[];
+    };
+    expect(status.programs[0]?.rules.map(({ line, depth, reached, held }) => [line, depth, reached, held])).toEqual([
+      [1, 0, 6, 1],
+      [2, 0, 5, 3],
+      [3, 1, 3, 3],
+      [5, 0, 2, null],
+    ]);
+    expect(xdpcOk(far, "status", "veth0").split("\n").slice(2)).toEqual([
+      "",
+      "              rule                            reached  held",
+      "  each.xdp:1  if tcp.dport == 80 then drop          6     1",
+      "  each.xdp:2  if udp then {                         5     3",
+      "  each.xdp:3    if udp.dport == 53 then drop        3     3",
+      "  each.xdp:5  pass                                  2",
+      "",
+    ]);
+    // Replacing counts anew, and without the option not at all.
+    xdpcOk(far, "attach", file, "veth0", "--replace");
+    expect(xdpcJson(far, "status", "veth0")).toMatchObject({ programs: [{ rules: null }] });
+  });
+
   test("many entries are read, and the largest shown", () => {
     xdpcOk(far, "attach", rules("many", "counter from[ipv4]\nif ip then { count from[ip.saddr] drop }\n"), "veth0");
     const frames = Array.from({ length: 3000 }, (_, i) =>
