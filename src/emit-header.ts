@@ -284,8 +284,7 @@ function keyOf(map: MapSymbol): Alias | null {
   if (rule === "none" || map.role === "events") return null;
   // An array's index has 32 bits, whatever narrower type the rules count by.
   if (rule !== "u32Index") return { type: map.key ?? U32, comment: map.mapKind === "devmap_hash" ? "any number" : "" };
-  const only = map.role === "counter" && map.key === null;
-  return { type: U32, comment: only ? "always 0" : `0 to ${map.maxEntries - 1}` };
+  return { type: U32, comment: map.maxEntries === 1 ? "always 0" : `0 to ${map.maxEntries - 1}` };
 }
 
 /** A map's value as user space gives it; null where there is none. */

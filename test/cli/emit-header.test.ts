@@ -98,6 +98,8 @@ describe("what the header says", () => {
     ["typedef struct xdp_6to4_Edge_rules_Flow xdp_6to4_Edge_rules_key_flows;"],
     ["typedef struct xdpc_prefix_ipv6 xdp_6to4_Edge_rules_key_nets;"],
     ["typedef __u32 xdp_6to4_Edge_rules_key_by; /* 0 to 65535 */"],
+    ["typedef __u32 xdp_6to4_Edge_rules_key_hits; /* always 0 */"],
+    ["typedef struct xdp_6to4_Edge_rules_xdpc_lost xdp_6to4_Edge_rules_value_events_lost;"],
     ["typedef __be32 xdp_6to4_Edge_rules_key_from; /* IPv4 address, network order */"],
     ["typedef struct xdp_6to4_Edge_rules_Event xdp_6to4_Edge_rules_event_events;"],
     ["typedef struct xdp_6to4_Edge_rules_event2_events xdp_6to4_Edge_rules_event2_events;"],
