@@ -133,7 +133,9 @@ export class Facts {
 
   /** What is proven where a block starts; null where no packet gets there or nobody knows. */
   provenAtStart(block: ast.BlockBody): Proven | null {
-    return this.#blockStarts.get(block) ?? null;
+    const [first] = block.statements;
+    // A function's body is no list of its own where it is called.
+    return this.#blockStarts.get(block) ?? (first === undefined ? null : this.provenBefore(first.span));
   }
 
   /** What is proven where a statement (by its span object) starts; null where no packet gets there or nobody knows. */

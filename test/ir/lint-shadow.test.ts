@@ -89,7 +89,8 @@ const comparison: fc.Arbitrary<Comparison> = fc
   })
   .map(({ field, op, a, b }) => {
     const [low, high] = [Math.min(a, b), Math.max(a, b)];
-    const written = { in: `in ${low}..${high}`, set: `in { ${a}, ${b === a ? a + 1 : b} }` }[op] ?? `${op} ${a}`;
+    const written =
+      op === "in" ? `in ${low}..${high}` : op === "set" ? `in { ${a}, ${b === a ? a + 1 : b} }` : `${op} ${a}`;
     const test = (v: number): boolean =>
       op === "=="
         ? v === a
