@@ -2,8 +2,8 @@
 // packet (read-packet.ts); makes no code.
 
 import { must } from "../../base/assert.ts";
-import type { Instance } from "../hir.ts";
-import type { ValueId } from "../ir.ts";
+import type { Header, Instance } from "../hir.ts";
+import type { Edge, ValueId } from "../ir.ts";
 import type { Found, Spot } from "./lowering.ts";
 
 /** What is known at a place inside a stage's code: the headers found on the way there and what follows them. */
@@ -26,6 +26,21 @@ export const NOTHING_FOUND: Progress = {
   last: 0,
   stuck: false,
 };
+
+/** Where a header is to be read, and what goes before and follows. */
+export interface Attempt {
+  readonly owner: Instance | Header;
+  readonly at: Spot;
+  readonly before: Progress;
+  /** Numbers that the code behind needs beside. */
+  readonly numbers: readonly ValueId[];
+  /** Where to go when it isn't there. */
+  readonly failed: (before: Progress) => Edge;
+  /** What tells this attempt from others to read the same where they go on elsewhere. */
+  readonly mark?: string;
+  /** Makes the code that follows where its fixed part is there. */
+  readonly go: (spot: Spot, before: Progress, numbers: readonly ValueId[]) => void;
+}
 
 /** What a way knows, as the values of a block's parameters. Headers that no rule names are left out. */
 export class PackedProgress {

@@ -16,7 +16,7 @@ import { minOf, partsOf } from "./header-size.ts";
 import type { Beyond, Found, Lowering, Spot, StageResult } from "./lowering.ts";
 import { hidesTransport, lastMatters, type Member, type Stage, TRANSPORT_LAYER } from "./parse-plan.ts";
 import { isWhole, readPart } from "./parts.ts";
-import { argsOf, NOTHING_FOUND, PackedProgress, type Progress, taking } from "./progress.ts";
+import { type Attempt, argsOf, NOTHING_FOUND, PackedProgress, type Progress, taking } from "./progress.ts";
 
 /** What is known of a header: whether it's there and where. Reads the stage it belongs to where that hasn't been done on this way. */
 export function headerOf(l: Lowering, instance: Instance): Found {
@@ -46,21 +46,6 @@ export function readStage(l: Lowering, stage: Stage): StageResult {
   const result = new StageReader(l, stage).read(found);
   l.env = new Map([...l.env, [stage, result]]);
   return result;
-}
-
-/** Where a header is to be read, and what goes before and follows. */
-export interface Attempt {
-  readonly owner: Instance | Header;
-  readonly at: Spot;
-  readonly before: Progress;
-  /** Numbers that the code behind needs beside. */
-  readonly numbers: readonly ValueId[];
-  /** Where to go when it isn't there. */
-  readonly failed: (before: Progress) => Edge;
-  /** What tells this attempt from others to read the same where they go on elsewhere. */
-  readonly mark?: string;
-  /** Makes the code that follows where its fixed part is there. */
-  readonly go: (spot: Spot, before: Progress, numbers: readonly ValueId[]) => void;
 }
 
 /** Makes the code that reads one stage. */
@@ -152,7 +137,24 @@ export class StageReader {
   #fromSources(sources: readonly { readonly from: Stage; readonly result: StageResult }[], index: number): void {
     const source = sources[index];
     if (source === undefined) return this.done(NOTHING_FOUND);
-    const { from, result } = source;
+    const l = this.#l;
+    const { selectors, payload } = source.result;
+    const behind = (): void => this.#fromSources(sources, index + 1);
+    if (payload.beyond === null) return dispatch(l, selectors, this.#candidates(source, payload), behind);
+    // First of all whether it lies in the first buffer: then the ways stay apart from here on.
+    const { copied, distance } = payload.beyond;
+    const [near, far, next] = [l.block(), l.block(), l.block()];
+    l.builder.branch("eq", "i32", copied, this.#shared.one, edge(far), edge(near));
+    l.goOn(near);
+    dispatch(l, selectors, this.#candidates(source, { ...payload, beyond: this.near }), edge(next));
+    l.goOn(far);
+    dispatch(l, selectors, this.#candidates(source, this.beyond(distance)), edge(next));
+    l.goOn(next);
+    behind();
+  }
+
+  /** The headers that may stand at a place behind an earlier stage. */
+  #candidates({ from, result }: { readonly from: Stage; readonly result: StageResult }, at: Spot): Candidate[] {
     const candidates: Candidate[] = [];
     for (const member of this.#stage.members) {
       for (const entry of member.entries) {
@@ -161,11 +163,11 @@ export class StageReader {
         const numbers = leading.filter((m) => entry.parents.includes(m.instance)).map((m) => m.number);
         const after = result.last === null || numbers.length === leading.length ? null : { last: result.last, numbers };
         const { values, when } = entry;
-        const go = (skip: Edge | null): void => this.#try(member, result.payload, NOTHING_FOUND, when, skip);
+        const go = (skip: Edge | null): void => this.#try(member, at, NOTHING_FOUND, when, skip);
         candidates.push({ values, after, tentative: when !== null, go });
       }
     }
-    dispatch(this.#l, result.selectors, candidates, () => this.#fromSources(sources, index + 1));
+    return candidates;
   }
 
   /** Tries to read a header; where it is one only `when` something holds of it, going to `skip` where that isn't so. */
@@ -227,17 +229,10 @@ export class StageReader {
       l.goOn(ok);
       return go(at, before, numbers);
     }
-    const { zero, one } = this.#shared;
     const far = builder.newBlock(["i64"]);
     let ok: BlockId | null = null;
     if (this.isBeyond(at)) builder.jump(far.id, [beyond.distance]);
     else {
-      if (beyond.copied !== zero) {
-        const near = l.block();
-        const known: Edge = { target: far.id, args: [beyond.distance] };
-        builder.branch("eq", "i32", beyond.copied, one, known, edge(near));
-        l.goOn(near);
-      }
       const cut = l.block();
       ok = l.block();
       builder.packetGuard(pointer, l.packetEnd, fixedBytes, edge(ok), edge(cut));

@@ -52,8 +52,15 @@ const CONSTANTS_LIMIT = 16;
 /** Redirects edges past blocks whose end they decide. */
 export const thread: Pass = (fn) => {
   const threaded = new Threader(fn).run();
-  return threaded === fn ? fn : simplifyParams(repairSsa(threaded));
+  return threaded === fn ? fn : simplified(repairSsa(threaded));
 };
+
+/** Without parameters that don't vary: each of two that follow one another may be seen only when the other is gone. */
+function simplified(fn: IrFunction): IrFunction {
+  let now = simplifyParams(fn);
+  for (let next = simplifyParams(now); next !== now; next = simplifyParams(now)) now = next;
+  return now;
+}
 
 // A block as seen from one edge: which edge it takes, and what is known after that.
 interface Seen {
