@@ -61,11 +61,9 @@ static __always_inline int is_extension(__u8 next)
 	return next < 64 && (numbers >> next & 1);
 }
 
-/* The layer 4 protocol with *at moved to its header; -1 when there is none that can be read. */
-static __always_inline int transport_header(void **at, void *end)
+/* The layer 4 protocol behind a network header of that type, with *at moved to its header; -1 when there is none that can be read. */
+static __always_inline int transport_behind(__be16 type, void **at, void *end)
 {
-	__be16 type = network_header(at, end);
-
 	if (type == bpf_htons(ETH_P_IP)) {
 		struct iphdr *ip = *at;
 
@@ -97,9 +95,13 @@ static __always_inline int transport_header(void **at, void *end)
 				return -1;
 			size = 8;
 		} else if (next == IPPROTO_AH) {
-			/* Its last four bytes need no check of their own: what follows it wouldn't fit without them. */
+			/* Its last four bytes need no check of their own, what follows it wouldn't fit without them; unless nothing does. */
 			if (ext->len < 1)
 				return -1;
+#ifdef WHOLE_AH
+			if (*at + 12 > end)
+				return -1;
+#endif
 			size = (ext->len + 2) * 4;
 		} else {
 			size = (ext->len + 1) * 8;
@@ -108,6 +110,14 @@ static __always_inline int transport_header(void **at, void *end)
 		*at += size;
 	}
 	return next;
+}
+
+/* The layer 4 protocol with *at moved to its header; -1 when there is none that can be read. */
+static __always_inline int transport_header(void **at, void *end)
+{
+	__be16 type = network_header(at, end);
+
+	return transport_behind(type, at, end);
 }
 
 #endif

@@ -98,6 +98,23 @@ interface Candidate {
   readonly keys: readonly string[];
 }
 
+/**
+ * Whether a cut before the last `common` instructions parts a call from the map that it is given. A call that several maps reach is slower
+ * than one for each: the verifier puts a map's own function, or its code, in the place of the helper only where it knows the map.
+ *
+ * **Source:** Linux kernel/bpf/verifier.c, do_misc_fixups (map_ptr_poisoned).
+ */
+function partsMap({ insns }: OpenBlock, common: number): boolean {
+  const cut = insns.length - common;
+  if (!insns.slice(cut).some(({ insn }) => insn.kind === "call")) return false;
+  for (let i = cut - 1; i >= 0; i--) {
+    const insn = insns[i]?.insn;
+    if (insn?.kind === "call") return false;
+    if (insn?.kind === "loadWide" && insn.value.kind === "map") return true;
+  }
+  return false;
+}
+
 /** Moves what several blocks with the same terminator have in common at their end to one block. Each saves all of it but a jump. */
 function shareEnds(fn: OpenFunction): OpenFunction {
   const groups = new Map<string, Candidate[]>();
@@ -120,12 +137,12 @@ function shareEnds(fn: OpenFunction): OpenFunction {
       if (part.length === 0) parts.set(key, part);
       part.push(candidate);
     }
-    // Longer common ends first; each leaves one block that stands for its part here.
+    // Longer common ends first; each leaves a block that stands for its part here.
     const left = [...parts].flatMap(([key, part]) =>
-      key === "" || part.length === 1 ? part : [merge(part, common + 1)],
+      key === "" || part.length === 1 ? part : merge(part, common + 1),
     );
-    const [first] = left;
-    if (first === undefined || left.length === 1 || common === 0) return must(first, "candidate");
+    const first = must(left[0], "candidate");
+    if (left.length === 1 || left.some(({ block }) => partsMap(block, common))) return left;
     const whole = left.find(({ block }) => block.insns.length === common && block.id !== fn.blocks[0]?.id);
     const id = whole?.block.id ?? nextBlock++;
     const tail: OpenBlock = { id, insns: first.block.insns.slice(-common), term: first.block.term };
@@ -139,7 +156,7 @@ function shareEnds(fn: OpenFunction): OpenFunction {
         term: { kind: "jump", target: id, origin },
       });
     }
-    return whole ?? { block: tail, keys: first.keys.slice(0, common) };
+    return [whole ?? { block: tail, keys: first.keys.slice(0, common) }];
   };
   for (const group of groups.values()) {
     const parts = new Map<string, Candidate[]>();
