@@ -128,8 +128,8 @@ function shareEnds(fn: OpenFunction): OpenFunction {
   }
   const blocks = new Map(fn.blocks.map((block) => [block.id, block]));
   let nextBlock = fn.nextBlock;
-  /** Merges the common end of blocks that agree in their last `common` instructions; returns a block with that end. */
-  const merge = (candidates: readonly Candidate[], common: number): Candidate => {
+  /** Merges the common end of blocks that agree in their last `common` instructions; returns what stands for them: if it may, one block. */
+  const merge = (candidates: readonly Candidate[], common: number): readonly Candidate[] => {
     const parts = new Map<string, Candidate[]>();
     for (const candidate of candidates) {
       const key = candidate.keys[common] ?? "";
