@@ -40,7 +40,7 @@ function costOf(program: DeepProgram): string {
   return [
     amount(instructions, "instruction"),
     `${amount(stackBytes, "byte")} of stack`,
-    ...(processed === null ? [] : [`${processed.toLocaleString("en-US")} verified`]),
+    ...(processed === null ? [] : [`${processed.toLocaleString("en-US")} verifier steps`]),
     `Linux ${minimumKernel}`,
   ].join(" · ");
 }

@@ -341,7 +341,7 @@ describe("what a whole compilation knows", () => {
     await editor.until(() => editor.asked.includes("workspace/codeLens/refresh"));
     const lenses = await editor.ask<CodeLens[]>("textDocument/codeLens", ask(MAIN));
     expect(lenses.map((l) => [l.range.start.line, l.command?.title])).toEqual([
-      [1, expect.stringMatching(/^\d+ instructions · \d+ bytes of stack · [\d,]+ verified · Linux \d+\.\d+$/)],
+      [1, expect.stringMatching(/^\d+ instructions · \d+ bytes of stack · [\d,]+ verifier steps · Linux \d+\.\d+$/)],
       [3, expect.stringMatching(/^failed: /)],
     ]);
     await editor.edit(MAIN, 2, [5, 11], [5, 15], "pass");
