@@ -7,6 +7,7 @@ import {
   type ClientCapabilities,
   CodeLensRefreshRequest,
   type Connection,
+  DidChangeWatchedFilesNotification,
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
@@ -38,6 +39,9 @@ interface Settings {
   /** Folders where imports are looked for besides that of the file which names them, as `-I` says them to the compiler. */
   readonly importFolders: readonly string[];
 }
+
+/** Files that rules may name: a change on the disk has open documents looked at anew. */
+const WATCHED = ["**/*.xdp", "**/*.txt", "**/*.csv", "**/*.list"];
 
 /** Serves one editor until the connection ends. */
 export function serve(connection: Connection, surroundings: Surroundings): void {
@@ -111,6 +115,15 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
       serverInfo: { name: "xdpc", version: surroundings.version },
     };
   });
+  connection.onInitialized(
+    notified("initialized", () => {
+      if (client.workspace?.didChangeWatchedFiles?.dynamicRegistration !== true) return;
+      const watchers = WATCHED.map((globPattern) => ({ globPattern }));
+      connection.client
+        .register(DidChangeWatchedFilesNotification.type, { watchers })
+        .catch((error) => report("watching files", error));
+    }),
+  );
   connection.onShutdown(() => {
     state = "ended";
     publisher.stop();

@@ -10,6 +10,7 @@ import type {
   Position,
   ProtocolConnection,
   PublishDiagnosticsParams,
+  RegistrationParams,
 } from "vscode-languageserver-protocol";
 import {
   createProtocolConnection,
@@ -48,6 +49,9 @@ export class Editor {
         return null;
       });
     }
+    this.connection.onRequest("client/registerCapability", ({ registrations }: RegistrationParams) => {
+      this.asked.push(...registrations.map((registration) => `register ${registration.method}`));
+    });
     this.connection.listen();
   }
 

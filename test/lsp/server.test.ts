@@ -175,6 +175,13 @@ describe("imports", () => {
     await editor.end();
   });
 
+  test("are watched where the editor offers it", async () => {
+    const editor = editorHere();
+    await editor.start({ workspace: { didChangeWatchedFiles: { dynamicRegistration: true } } });
+    await editor.until(() => editor.asked.includes("register workspace/didChangeWatchedFiles"));
+    await editor.end();
+  });
+
   test("circles, a file that names itself, and a spelling of a URI that differs", async () => {
     const files = new Map([["file:///rules/a b.xdp", 'import "main.xdp"\nfn f() = ip\n']]);
     const editor = editorHere(files);
