@@ -4,6 +4,7 @@
 import type { Span } from "../base/source.ts";
 import { nearest } from "../base/suggest.ts";
 import type * as ast from "../parser/ast.ts";
+import { amountOf, checkHolds, isSequence } from "./check-test-queue.ts";
 import { checkConstant, checkValue, checkValueAs, typed } from "./check-value.ts";
 import { constantBytes, keyBytes, scalarBytes } from "./constant-bytes.ts";
 import { type Context, DECLARATION_WORDS } from "./context.ts";
@@ -85,7 +86,7 @@ function metaFill(ctx: Context, member: ast.Name, value: ast.Expr, span: Span): 
 }
 
 /** What a test can fill; the rest begins empty, limiters full. */
-const FILLED: ReadonlySet<MapSymbol["role"]> = new Set(["set", "map", "target", "programs"]);
+const FILLED: ReadonlySet<MapSymbol["role"]> = new Set(["set", "map", "target", "programs", "queue"]);
 
 function filledMap(ctx: Context, decl: NonNullable<ReturnType<Context["find"]>>, name: ast.Name): MapSymbol | null {
   const before = ctx.diagnostics.all.length;
@@ -170,7 +171,9 @@ function bytesOf(ctx: Context, value: ReturnType<typeof checkValue>, span: Span)
 }
 
 function wholeFill(ctx: Context, map: MapSymbol, value: ast.Expr, span: Span): HFill | null {
-  const keyType = keyTypeOf(map);
+  // What a queue holds are values; the others' elements are keys.
+  const queued = map.role === "queue";
+  const keyType = queued ? map.value : keyTypeOf(map);
   const named = map.role === "map" && !(value.kind === "setLiteral" && value.elements.length === 0);
   if (keyType === null || value.kind !== "setLiteral" || named) {
     const help = map.role === "map" ? `write \`${map.name}[key] = value\`` : `write \`${map.name} = { … }\``;
@@ -180,11 +183,13 @@ function wholeFill(ctx: Context, map: MapSymbol, value: ast.Expr, span: Span): H
   const entries: { key: Uint8Array; value: Uint8Array }[] = [];
   const content = map.role === "set" ? Uint8Array.of(1) : new Uint8Array();
   const add = (key: Uint8Array): void => {
-    entries.push({ key, value: content });
+    entries.push(queued ? { key: new Uint8Array(), value: key } : { key, value: content });
   };
   for (const element of value.elements) {
     if (element.kind !== "range") {
-      const key = checkKey(ctx, map, keyType, element);
+      const key = queued
+        ? bytesOf(ctx, checkValueAs(ctx, GLOBAL, element, keyType), element.span)
+        : checkKey(ctx, map, keyType, element);
       if (key === null) return null;
       add(key);
       continue;
@@ -253,6 +258,7 @@ function checkHas(ctx: Context, expr: ast.Expr & { kind: "binary" }): HStateCond
   const decl = right.kind === "name" ? ctx.find(right.name.text, right.span) : null;
   if (decl === null && right.kind === "name") return null;
   const map = decl === null ? null : mapOf(ctx, decl);
+  if (map !== null && isSequence(map)) return checkHolds(ctx, map, left, span);
   if (map === null || map.key === null || map.role === "counter" || map.role === "target") {
     ctx.diagnostics.add(badExpectation(right.span, "this has no keys to be found", "name a set or a map"));
     return null;
@@ -294,6 +300,8 @@ function settle(ctx: Context, side: Side, other: Side): HStateValue | null {
 }
 
 function sideOf(ctx: Context, expr: ast.Expr): Side | null {
+  const amount = amountOf(ctx, expr);
+  if (amount !== null) return amount === "fault" ? null : amount;
   const entry = entryOf(ctx, expr);
   if (entry === "fault") return null;
   if (entry !== null) {

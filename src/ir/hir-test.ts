@@ -120,6 +120,8 @@ export type HStateCond =
       readonly span: Span;
     }
   | { readonly kind: "has"; readonly map: MapSymbol; readonly key: Uint8Array; readonly span: Span }
+  /** An event that was sent since the test began, or a value that a queue or a stack holds now. */
+  | { readonly kind: "holds"; readonly map: MapSymbol; readonly value: Uint8Array; readonly span: Span }
   | { readonly kind: "not"; readonly operand: HStateCond; readonly span: Span }
   | { readonly kind: "and" | "or"; readonly a: HStateCond; readonly b: HStateCond; readonly span: Span };
 
@@ -127,6 +129,8 @@ export type HStateCond =
 export type HStateValue = { readonly type: Type; readonly span: Span } & (
   | { readonly kind: "bytes"; readonly bytes: Uint8Array }
   | { readonly kind: "global"; readonly symbol: GlobalSymbol }
+  /** How many events were sent since the test began, or were lost (`lostAt`: see HStmt's emit), or values a queue holds. */
+  | { readonly kind: "amount"; readonly map: MapSymbol; readonly lostAt: number | null }
   /** `sum`: each CPU has its own; what is meant is their sum. */
   | {
       readonly kind: "entry";

@@ -261,6 +261,7 @@ function stateDetails(session: Session, condition: HStateCond): readonly string[
         visit(at.operand);
         return;
       case "has":
+      case "holds":
         details.add(`${textOf(at.span)}: ${session.holds(at) ? "it is there" : "it isn't there"}`);
         return;
       case "compare":

@@ -13,9 +13,13 @@ import { scalarBytes, scalarOf } from "../ir/constant-bytes.ts";
 import type { GlobalSymbol, MapSymbol, MetaName } from "../ir/hir.ts";
 import type { HFill, HStateCond, HStateValue, HTest } from "../ir/hir-test.ts";
 import { layoutOf } from "../ir/layout.ts";
+import { LOST_MAP } from "../ir/lost.ts";
 import type { RunResult } from "../vm/machine.ts";
+import { PerfEventArrayMap } from "../vm/maps/handle-maps.ts";
 import type { MachineMap } from "../vm/maps/map.ts";
+import { QueueStackMap } from "../vm/maps/queue-stack.ts";
 import { RedirectMap } from "../vm/maps/redirect-maps.ts";
+import { RingbufMap } from "../vm/maps/ringbuf.ts";
 import type { NetworkDescription, NetworkDevice, NetworkNeighbour, NetworkRoute } from "../vm/network.ts";
 import { StandardMachine } from "../vm/standard.ts";
 import { compareNumbers } from "./header-values.ts";
@@ -58,6 +62,8 @@ type Surroundings = Record<Exclude<MetaName, "len">, bigint>;
 /** Programs with their state, from the state an object has when it is loaded. */
 export class Session {
   readonly machine: StandardMachine;
+  /** Events by their buffers, as far as they have been read. */
+  readonly #events = new Map<string, Uint8Array[]>();
   readonly #options: SessionOptions;
   readonly #around: Surroundings = {
     ingress_ifindex: 1n,
@@ -148,6 +154,14 @@ export class Session {
         return this.holds(condition.a) && this.holds(condition.b);
       case "or":
         return this.holds(condition.a) || this.holds(condition.b);
+      case "holds": {
+        const { value } = condition;
+        // Through perf an event may be padded behind its end.
+        const perf = condition.map.mapKind === "perf_event_array";
+        return this.#held(condition.map).some(
+          (held) => (perf || held.length === value.length) && value.every((byte, i) => byte === held[i]),
+        );
+      }
       case "has":
         return this.#entry(condition.map, condition.key) !== null;
       case "compare": {
@@ -167,6 +181,7 @@ export class Session {
   bytesOf(value: HStateValue): Uint8Array | null {
     if (value.kind === "bytes") return value.bytes;
     if (value.kind === "global") return this.#globalBytes(value.symbol) ?? null;
+    if (value.kind === "amount") return scalarBytes(value.type, this.#amount(value.map, value.lostAt));
     const { bytes } = layoutOf(value.type);
     const entry = this.#entry(value.map, value.key);
     if (entry === null) return null;
@@ -196,6 +211,28 @@ export class Session {
   /** Sets a probe's count to zero. */
   forgetProbe(probe: GlobalSymbol): void {
     this.#globalBytes(probe)?.fill(0);
+  }
+
+  /** The events that a buffer got, all read by now, or what a queue or a stack holds. */
+  #held(symbol: MapSymbol): readonly Uint8Array[] {
+    const map = this.machine.maps.get(symbol.name);
+    if (map instanceof QueueStackMap) return map.values();
+    const read = this.#events.get(symbol.name) ?? [];
+    if (map instanceof RingbufMap) read.push(...map.drain());
+    if (map instanceof PerfEventArrayMap) read.push(...map.drain().map(({ bytes }) => bytes));
+    this.#events.set(symbol.name, read);
+    return read;
+  }
+
+  #amount(symbol: MapSymbol, lostAt: number | null): bigint {
+    if (lostAt === null) return BigInt(this.#held(symbol).length);
+    const numbers = this.machine.maps.get(LOST_MAP)?.userLookup(new Uint8Array(4));
+    if (!(numbers instanceof Uint8Array)) return 0n;
+    const view = new DataView(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+    const step = numbers.length / this.#options.cpus;
+    let sum = 0n;
+    for (let at = lostAt; at < numbers.length; at += step) sum += view.getBigUint64(at, true);
+    return sum;
   }
 
   #entry(symbol: MapSymbol, key: Uint8Array): Uint8Array | null {
@@ -262,6 +299,7 @@ function networkOf(test: HTest): NetworkDescription {
 
 function clear(map: MachineMap): void {
   if (map instanceof RedirectMap) closeTargets(map);
+  if (mapKindInfo(map.kind).key === "none") map.reset();
   for (const key of [...map.keys()]) map.userDelete(key);
 }
 

@@ -95,6 +95,22 @@ describe("what is expected", () => {
     expect(first(`packet eth expect ${expectation}`)).toBe(message);
   });
 
+  test("of events and queues", () => {
+    const rules =
+      "ringbuf r[4K]\nringbuf quiet[4K]\nmap q : queue<u16>[2]\nif arp then { emit r 1 as u32  insert q 1 }\n";
+    const said = (step: string): string[] =>
+      compileText(`${rules}test "t" { packet eth ${step} }`).diagnostics.map(
+        ({ code, message }) => `${code} ${message}`,
+      );
+    expect(said("expect r == 0 and q == 0 and not 7 in q and r.lost == 0")).toEqual([]);
+    expect(said("expect quiet.lost == 0")).toEqual(["X0805 no rule sends events to `quiet`"]);
+    expect(said("expect r.los == 0")).toEqual(["X0203 `r` has no field `los`"]);
+    expect(said("expect q.lost == 0")).toEqual(["X0203 `q` has no field `lost`"]);
+    expect(said("expect 70000 in q")).toEqual(["X0302 70000 doesn't fit u16"]);
+    expect(said("q = { 1, 2, 3 } expect pass")).toEqual(["X0804 `q` holds 2 entries, these are 3"]);
+    expect(said("r = { 1 } expect pass").length).toBe(1);
+  });
+
   test("not before a packet", () => {
     expect(first("expect pass packet eth")).toBe(
       "X0805 no packet has been sent yet | expect pass | write `packet eth / ip / …` before it",

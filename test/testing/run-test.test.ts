@@ -342,6 +342,61 @@ program last { if udp then drop }`;
     ).toBe(null);
   });
 
+  test("events: what was sent, how many, how many were lost", () => {
+    const rules = `struct Event { saddr : ipv4, dport : u16 }
+ringbuf events[4K]
+ringbuf silent[4K]
+perf samples
+if ip and udp.dport > 1000 then emit events Event { saddr: ip.saddr, dport: udp.dport }
+else if ip and udp then emit samples (ip.saddr, udp.dport)
+if tcp then sample samples max 20`;
+    const steps = (text: string): string | null => failureOf(rules, text);
+    const packet = "packet eth / ip(saddr: 10.0.0.1) / udp(dport: 2000)";
+    expect(steps(`${packet} expect Event { saddr: 10.0.0.1, dport: 2000 } in events and events == 1`)).toBe(null);
+    expect(steps(`expect events == 0 ${packet} times 3 expect events == 3 and events.lost == 0 and silent == 0`)).toBe(
+      null,
+    );
+    expect(steps(`${packet} expect not (Event { saddr: 10.0.0.1 } in events)`)).toBe(null);
+    // What was read before counts on; the buffer has room for (8 + 8) bytes 255 times.
+    expect(steps(`${packet} expect events == 1 ${packet} times 300 expect events == 256 and events.lost == 45`)).toBe(
+      null,
+    );
+    expect(
+      steps(
+        `packet eth / ip(saddr: 10.0.0.2) / udp(dport: 7) packet eth / ip / tcp
+        expect (10.0.0.2, 7) in samples and samples == 2 and samples.lost == 0 and events == 0`,
+      ),
+    ).toBe(null);
+    expect(steps(`${packet} expect events == 2`)).toMatch(/doesn't hold/);
+    expect(steps(`${packet} expect Event { saddr: 10.0.0.2, dport: 2000 } in events`)).toMatch(/doesn't hold/);
+    const [failed] = [run(`${rules}\ntest "t" { ${packet} expect events == 2 }`).failure];
+    expect(failed?.details).toContain("events is 1");
+  });
+
+  test("queues and stacks: filled, and what they hold", () => {
+    const rules = `map free : queue<u16>[4]
+map last : stack<ipv4>[4]
+map seen : bloom_filter<u16>[100]
+if ip and udp then {
+  insert last ip.saddr or drop
+  if let port = pop(free) then { if port == 7 then tx }
+  else aborted
+}
+if tcp.dport in seen then drop`;
+    const steps = (text: string): string | null => failureOf(rules, text);
+    const packet = (n: number): string => `packet eth / ip(saddr: 10.0.0.${n}) / udp`;
+    expect(
+      steps(`${packet(1)} expect aborted free = { 7, 8..9 } expect free == 3 and 9 in free
+        ${packet(2)} expect tx ${packet(3)} expect pass expect free == 1 and not 7 in free and last == 3
+        expect 10.0.0.1 in last and not 10.0.0.4 in last
+        ${packet(4)} expect pass ${packet(5)} expect drop expect last == 4
+        last = {} expect last == 0 free = { 7 } ${packet(6)} expect tx expect 10.0.0.6 in last`),
+    ).toBe(null);
+    expect(
+      steps("seen = { 80 } packet eth / ip / tcp(dport: 80) expect drop packet eth / ip / tcp(dport: 81) expect pass"),
+    ).toBe(null);
+  });
+
   test("packets in tunnels: made, matched, and told apart in a way", () => {
     const rules =
       "if opaque then drop\nif vxlan.vni == 7 and inner.tcp.dport == 80 then drop\nif tcp.dport == 80 then aborted";
