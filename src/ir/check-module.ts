@@ -4,6 +4,7 @@
 import { nearest } from "../base/suggest.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type * as ast from "../parser/ast.ts";
+import { BEYOND_MAP } from "./beyond.ts";
 import { checkCondition, isConditional } from "./check-condition.ts";
 import { checkStatements } from "./check-statement.ts";
 import { checkTests } from "./check-test.ts";
@@ -16,7 +17,7 @@ import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./
 import { allHeaders } from "./inner.ts";
 import { lostMap } from "./lost.ts";
 import * as messages from "./messages.ts";
-import { sampleMap } from "./sample.ts";
+import { SAMPLE_MAP, sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
 import type { SetFile } from "./set-file.ts";
 import { checkStaticPrograms } from "./static-programs.ts";
@@ -126,7 +127,9 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
     if (!isNamed(item) || (item.kind === "headerDecl" && item.body === null)) continue;
     const names = item.kind === "headerDecl" && item.alias !== null ? [item.name, item.alias] : [item.name];
     for (const name of names) {
-      checkLength(ctx, name, MAP_DECLARATIONS.has(item.kind));
+      const isMap = MAP_DECLARATIONS.has(item.kind);
+      checkLength(ctx, name, isMap);
+      if (isMap && OWN_MAPS.has(name.text)) ctx.diagnostics.add(messages.ownMapName(name.text, name.span));
       const first = own.get(name.text);
       if (first !== undefined) ctx.diagnostics.add(messages.duplicateName(name.text, name.span, first.name.span));
       else {
@@ -136,6 +139,9 @@ function declareNames(ctx: Context, library: readonly ast.File[], users: readonl
     }
   }
 }
+
+/** Maps that are made where a program needs them. */
+const OWN_MAPS: ReadonlySet<string> = new Set([BEYOND_MAP, SAMPLE_MAP]);
 
 const MAP_DECLARATIONS: ReadonlySet<string> = new Set([
   "setDecl",

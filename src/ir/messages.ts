@@ -28,6 +28,13 @@ export function duplicateName(name: string, span: Span, first: Span): Diagnostic
   });
 }
 
+export function ownMapName(name: string, span: Span): Diagnostic {
+  return errorAt(span, "X0201", `\`${name}\` is what the compiler calls a map of its own`, {
+    label: "declared here",
+    help: "choose another name",
+  });
+}
+
 export function unknownName(name: string, span: Span, suggestion: string | null): Diagnostic {
   return errorAt(span, "X0202", `nothing is called \`${short(name)}\``, {
     label: "not declared here or in the library",

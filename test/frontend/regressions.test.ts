@@ -82,6 +82,12 @@ test.each([
     'if ip6 then log "%pI6c %u %u %u", ip6.saddr, meta.len, meta.cpu, meta.len',
     "X0505",
   ],
+  [
+    "the name of a map that holds copies of headers",
+    "set xdpc_beyond : u16[4]\nprogram x frags { if tcp.dport in xdpc_beyond then drop }",
+    "X0201",
+  ],
+  ["the name of a map that holds samples", "set xdpc_sample : u16[4]\nringbuf r[4K]\nsample r\npass", "X0201"],
   ["a fault in a function that nobody calls", "fn f() { count nosuch }\npass", "X0202"],
   ["a function that nobody calls and that calls itself", "fn f() = f()\npass", "X0205"],
 ])("%s is told", (_, source, code) => {
