@@ -140,8 +140,16 @@ export function followImports(
   }
   follow(main, imported, []);
   const users = [main, ...imported];
-  for (const source of tunnels) {
-    if (tunnelWords(source)?.some((word) => users.some((file) => file.words.has(word)))) take(source, library, []);
+  const asked = (source: SourceFile): boolean =>
+    tunnelWords(source)?.some((word) => users.some((file) => file.words.has(word))) === true;
+  // What one tunnel's file hangs on another's headers needs that file too.
+  const neededBy = (source: SourceFile): boolean =>
+    tunnelWords(source)?.some((w) => !TUNNEL_WORDS.includes(w) && library.some((file) => file.words.has(w))) === true;
+  for (let rest = tunnels; ; ) {
+    const taken = rest.filter((source) => asked(source) || neededBy(source));
+    if (taken.length === 0) break;
+    for (const source of taken) take(source, library, []);
+    rest = rest.filter((source) => !taken.includes(source));
   }
   return {
     sources: { main, imported, library, setFiles },

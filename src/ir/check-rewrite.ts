@@ -2,11 +2,14 @@
 // by check-statement.ts.
 
 import type * as ast from "../parser/ast.ts";
+import { edgeTo, linksOf } from "./check-tunnel.ts";
 import { checkValue, checkValueAs, typed } from "./check-value.ts";
 import type { Context } from "./context.ts";
 import { convert, maxOf } from "./conversion.ts";
+import { everyEdge } from "./header-link.ts";
 import { headerAt } from "./header-lookup.ts";
-import type { Field, Header, HeaderEdge, HStmt, Instance } from "./hir.ts";
+import type { Field, Header, HStmt, Instance } from "./hir.ts";
+import { innerOf } from "./inner.ts";
 import * as messages from "./messages.ts";
 import type { Scope } from "./scope.ts";
 import { U32 } from "./types.ts";
@@ -18,8 +21,7 @@ export function checkPush(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
   const value = typed(ctx, checkValue(ctx, scope, statement.value));
   if (found === null || value.kind === "error") return [];
   const field = widestField(found.instance.header);
-  const announces = found.edge.values[0];
-  if (field === null || announces === undefined) {
+  if (field === null) {
     ctx.diagnostics.add(
       messages.cantPush(statement.header.span, statement.header.text, "pushed", "it has no field for a value"),
     );
@@ -33,13 +35,18 @@ export function checkPush(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
   }
   const converted = convert(ctx, value, field.type);
   if (converted.kind === "error") return [];
-  return [{ kind: "push", instance: found.instance, parent: found.parent, announces, field, value: converted, span }];
+  const { instance, links, announces, told } = found;
+  const repeats = told === null ? null : { values: told.values, self: told.self, other: told.other };
+  return [{ kind: "push", instance, links, announces, field, value: converted, repeats, span }];
 }
 
 /** Types `pop HEADER`. */
 export function checkPop(ctx: Context, statement: ast.Stmt & { kind: "pop" }): readonly HStmt[] {
   const found = behindStart(ctx, statement.header, "popped");
-  return found === null ? [] : [{ kind: "pop", instance: found.instance, parent: found.parent, span: statement.span }];
+  if (found === null) return [];
+  const { instance, links, told } = found;
+  const carried = told === null ? null : { self: told.self, followers: followersOf(ctx, instance, links) };
+  return [{ kind: "pop", instance, links, carried, span: statement.span }];
 }
 
 /** Types `trim N`. */
@@ -48,12 +55,16 @@ export function checkTrim(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
   return bytes.kind === "error" ? [] : [{ kind: "trim", bytes, span: statement.span }];
 }
 
-/** The first of a header's kind and what begins the packet right before it; null with a diagnostic. */
-function behindStart(
-  ctx: Context,
-  name: ast.Name,
-  done: "pushed" | "popped",
-): { readonly instance: Instance; readonly parent: Instance; readonly edge: HeaderEdge } | null {
+/** Where a header is pushed and popped, and how its selector tells what the link headers' told: null, the same way. */
+interface Place {
+  readonly instance: Instance;
+  readonly links: readonly Instance[];
+  readonly announces: bigint;
+  readonly told: { readonly values: readonly bigint[]; readonly self: bigint; readonly other: bigint } | null;
+}
+
+/** The place of a header's first of a kind behind what begins the packet and its tags; null with a diagnostic. */
+function behindStart(ctx: Context, name: ast.Name, done: "pushed" | "popped"): Place | null {
   const header = headerAt(ctx, name);
   const refuse = (why: string): null => {
     ctx.diagnostics.add(messages.cantPush(name.span, name.text, done, why));
@@ -62,14 +73,38 @@ function behindStart(
   if (header === null) return refuse("it isn't a header");
   const edge = header.edges.find((e) => e.parent.edges.length === 0);
   const instance = header.instances[0];
-  const parent = edge?.parent.instances[0];
-  if (edge === undefined || instance === undefined || parent === undefined)
+  const root = edge?.parent;
+  if (edge === undefined || instance === undefined || root === undefined)
     return refuse("it never stands right behind what begins the packet");
-  if (parent.header.size !== null || parent.header.next?.fields.length !== 1)
-    return refuse(`\`${parent.header.name}\` doesn't have one size and one field that tells what follows`);
+  const row = linksOf(header);
+  if (row === null) return refuse(`\`${root.name}\` doesn't have one size and one field that tells what follows`);
   if (header.size !== null) return refuse("its size varies");
-  if (header.next?.fields.length !== 1) return refuse("it has no field that tells what follows");
-  return { instance, parent, edge };
+  const selector = header.next?.fields[0];
+  if (selector === undefined || header.next?.fields.length !== 1)
+    return refuse("it has no field that tells what follows");
+  const { links, announces } = row;
+  if (selector.bitWidth === root.next?.fields[0]?.bitWidth) return { instance, links, announces, told: null };
+  const self = edgeTo(header, header.edges)?.values[0];
+  const others = [...ctx.headers.values()].filter((h) => h !== header).flatMap(everyEdge);
+  const [other, ...more] = new Set(others.filter((e) => e.parent === header).flatMap((e) => e.values));
+  if (self === undefined || other === undefined || more.length > 0)
+    return refuse(`its \`${selector.name}\` tells what follows in another way than \`${root.name}\` does`);
+  return { instance, links, announces, told: { values: edge.values, self, other } };
+}
+
+/** The headers that may follow a popped one, and what announces each behind the link headers. */
+function followersOf(
+  ctx: Context,
+  { header }: Instance,
+  [root]: readonly Instance[],
+): readonly { readonly instance: Instance; readonly announces: bigint }[] {
+  return [...ctx.headers.values()].flatMap((follower) => {
+    const announces = root === undefined ? undefined : edgeTo(root.header, follower.edges)?.values[0];
+    const isInner = follower.innerEdges.some((e) => e.parent === header);
+    const here = isInner ? innerOf(ctx, follower) : follower.edges.some((e) => e.parent === header) ? follower : null;
+    const instance = follower === header ? undefined : here?.instances[0];
+    return announces === undefined || instance === undefined ? [] : [{ instance, announces }];
+  });
 }
 
 function widestField(header: Header): Field | null {

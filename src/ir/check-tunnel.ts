@@ -125,14 +125,14 @@ function sameRow(a: readonly Instance[], b: readonly Instance[]): boolean {
  * The headers that stand in front of a packet that begins with `header`: what begins the frame and one kind of tag that may follow it, all at
  * the same value; null where that isn't so.
  */
-function linksOf(
+export function linksOf(
   header: Header,
 ): { readonly links: readonly Instance[]; readonly announces: bigint; readonly elsewhere: boolean } | null {
   const edge = header.edges.find((e) => e.parent.edges.length === 0);
   const announces = edge?.values[0];
   if (edge === undefined || announces === undefined || !isLink(edge.parent)) return null;
   const root = edge.parent;
-  const others = header.edges.filter((e) => e.parent !== root);
+  const others = header.edges.filter((e) => e.parent !== root && e.parent !== header);
   const isTag = (e: HeaderEdge): boolean =>
     isLink(e.parent) && e.values[0] === announces && e.parent.edges.every((up) => [root, e.parent].includes(up.parent));
   const tag = others.find(isTag);
@@ -145,7 +145,8 @@ function isLink(header: Header): boolean {
   return header.size === null && header.next?.fields.length === 1 && header.next.when === null;
 }
 
-function edgeTo(parent: Header, edges: readonly HeaderEdge[]): HeaderEdge | undefined {
+/** A header's place on `parent`. */
+export function edgeTo(parent: Header, edges: readonly HeaderEdge[]): HeaderEdge | undefined {
   return edges.find((e) => e.parent === parent);
 }
 

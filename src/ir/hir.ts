@@ -6,7 +6,7 @@ import type { Span } from "../base/source.ts";
 import type { MapKind } from "../bpf/maps.ts";
 import type { RunConfig } from "../bpf/object.ts";
 import type { HTest } from "./hir-test.ts";
-import type { Decap, Encap } from "./hir-tunnel.ts";
+import type { Decap, Encap, Pop, Push } from "./hir-tunnel.ts";
 import type { Limit } from "./limiter.ts";
 import type { Type } from "./types.ts";
 
@@ -130,15 +130,7 @@ export interface MapSymbol {
   /** For an inner map that `if let` bound: the entry it was found by. It is no map of the object's own. */
   readonly via?: Entry;
   /** The programs that a map of programs holds from the start, by rising index; absent for others. */
-  readonly programs?: readonly StaticProgram[];
-  readonly span: Span;
-}
-
-/** A program that stands at an index of a map of programs when the object is loaded. */
-export interface StaticProgram {
-  readonly index: number;
-  readonly program: string;
-  /** Where the program is named. */
+  readonly programs?: readonly { readonly index: number; readonly program: string; readonly span: Span }[];
   readonly span: Span;
 }
 
@@ -309,19 +301,10 @@ export type HStmt =
       readonly b: Field;
       readonly span: Span;
     }
-  /** A new header right behind `parent`, which begins the packet; `value` is field `field`'s, all others are as declared. */
-  | {
-      readonly kind: "push";
-      readonly instance: Instance;
-      readonly parent: Instance;
-      /** What the parent's selector says from then on; what it said before is the new header's. */
-      readonly announces: bigint;
-      readonly field: Field;
-      readonly value: HExpr;
-      readonly span: Span;
-    }
-  /** Takes the header out that follows `parent`, which begins the packet. */
-  | { readonly kind: "pop"; readonly instance: Instance; readonly parent: Instance; readonly span: Span }
+  /** A new header behind the link headers; `value` is field `field`'s, all others are as declared. */
+  | ({ readonly kind: "push"; readonly span: Span } & Push)
+  /** Takes the header out that follows the link headers. */
+  | ({ readonly kind: "pop"; readonly span: Span } & Pop)
   /** New headers in front of the packet or the frame, which a tunnel carries from then on. */
   | ({ readonly kind: "encap"; readonly span: Span } & Encap)
   /** Takes everything in front of what a tunnel carries away but the link headers, or those too where it carries frames. */

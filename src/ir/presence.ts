@@ -92,7 +92,6 @@ class Presence {
       }
       case "push":
         this.#need(statement.value, facts);
-        this.#needInstance(statement.parent, facts, statement.span);
         return this.start;
       case "pop":
         this.#needInstance(statement.instance, facts, statement.span);

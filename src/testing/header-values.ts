@@ -80,7 +80,8 @@ function ownValue(value: HExpr, bytes: Uint8Array, at: number): bigint {
   }
 }
 
-function ownCondition(condition: HCond, bytes: Uint8Array, at: number): boolean {
+/** Whether a condition on a header's own fields holds of the one at `at`. */
+export function ownCondition(condition: HCond, bytes: Uint8Array, at: number): boolean {
   switch (condition.kind) {
     case "constant":
       return condition.value;

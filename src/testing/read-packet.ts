@@ -4,7 +4,7 @@
 import { carriersOf, everyEdge } from "../ir/header-link.ts";
 import type { Field, Header } from "../ir/hir.ts";
 import { type PlacedHeader, rightValue } from "./covered.ts";
-import { leadsOn, placeOf, readField, sizeOf } from "./header-values.ts";
+import { leadsOn, ownCondition, placeOf, readField, sizeOf } from "./header-values.ts";
 
 /** Frames up to this size may be filled up behind their content. **Source:** IEEE Std 802.3, 4A.2.3.2.4 (64 bytes with the FCS). */
 const SHORTEST_FRAME = 60;
@@ -47,11 +47,19 @@ function followerOf(
 ): Header | null {
   const { header, at } = placed;
   if (header.next === null || !leadsOn(header, bytes, at)) return null;
+  const end = at + placed.bytes;
   const carriers = carriersOf(header).filter((c) => c === header || row.some((p) => p.header === c));
   for (const selector of header.next.fields) {
     const value = readField(bytes, at, selector);
     const found = headers.find(
-      (h) => h.outer === null && everyEdge(h).some((e) => carriers.includes(e.parent) && e.values.includes(value)),
+      (h) =>
+        h.outer === null &&
+        everyEdge(h).some(
+          (e) =>
+            carriers.includes(e.parent) &&
+            e.values.includes(value) &&
+            (e.when === null || (end + h.fixedBytes <= bytes.length && ownCondition(e.when, bytes, end))),
+        ),
     );
     if (found !== undefined) return found;
   }

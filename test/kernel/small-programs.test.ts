@@ -17,6 +17,7 @@ import { fromLittleEndian, type SmallProgram, State, trimmed } from "./programs/
 import { fieldPrograms } from "./programs/fields.ts";
 import { headPrograms } from "./programs/heads.ts";
 import { mapPrograms } from "./programs/maps.ts";
+import { mplsPrograms } from "./programs/mpls.ts";
 import { presencePrograms } from "./programs/presence.ts";
 import { refusedPrograms } from "./programs/refused.ts";
 import { reviewedPrograms } from "./programs/reviewed.ts";
@@ -37,6 +38,7 @@ const programs: readonly SmallProgram[] = [
   ...headPrograms,
   ...structurePrograms,
   ...tunnelPrograms,
+  ...mplsPrograms,
   ...reviewedPrograms,
 ];
 

@@ -1,46 +1,14 @@
-// Changes of the packet's head and end: headers put in and taken out right behind the one that begins the packet, and cutting. What
-// begins the packet moves along. After any of them everything is read again. The kernel may refuse (no room, too short): then the
+// Changes of the packet's head and end: moving its first byte, with what begins it, and cutting. After any of them everything is read again. The kernel may refuse (no room, too short): then the
 // program ends with XDP_ABORTED.
 // Source: Linux net/core/filter.c, bpf_xdp_adjust_head and bpf_xdp_adjust_tail.
 
 import { must } from "../../base/assert.ts";
-import type { Field, HExpr, HStmt, Instance } from "../hir.ts";
+import type { Field, HStmt, Instance } from "../hir.ts";
 import type { ValueId } from "../ir.ts";
-import { composeHeader } from "./compose.ts";
-import { fieldNumber, loadPieces, lowerNumber, pointerTo } from "./evaluate.ts";
+import { loadPieces, lowerNumber } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
 import { returnVerdict } from "./redirect.ts";
 import { type Piece, pieceSizes } from "./value.ts";
-import { storeNumber } from "./write-field.ts";
-
-/** Puts a header in behind the one that begins the packet. */
-export function pushHeader(l: Lowering, statement: HStmt & { kind: "push" }): void {
-  const { instance, parent, announces, field, value } = statement;
-  const { header } = instance;
-  const number = lowerNumber(l, value);
-  const front = pointerTo(l, parent);
-  const bytes = loadFront(l, parent, front);
-  const follows = fieldNumber(l, front, selectorOf(parent));
-  moveHead(l, -header.fixedBytes, parent.header.fixedBytes + header.fixedBytes);
-  storeFront(l, bytes);
-  const values = new Map<Field, HExpr | ValueId>([
-    [field, number],
-    [selectorOf(instance), follows],
-  ]);
-  storeNumber(l, l.packet, selectorOf(parent), l.builder.constant("i32", announces));
-  composeHeader(l, header, l.builder.offset(l.packet, parent.header.fixedBytes), values);
-}
-
-/** Takes the header out that follows the one that begins the packet. */
-export function popHeader(l: Lowering, statement: HStmt & { kind: "pop" }): void {
-  const { instance, parent } = statement;
-  const front = pointerTo(l, parent);
-  const bytes = loadFront(l, parent, front);
-  const follows = fieldNumber(l, pointerTo(l, instance), selectorOf(instance));
-  moveHead(l, instance.header.fixedBytes, parent.header.fixedBytes);
-  storeFront(l, bytes);
-  storeNumber(l, l.packet, selectorOf(parent), follows);
-}
 
 /** Cuts what lies behind so many bytes of the packet; a packet that isn't longer stays as it is. */
 export function trim(l: Lowering, statement: HStmt & { kind: "trim" }): void {

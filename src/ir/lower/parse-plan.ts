@@ -6,6 +6,7 @@ import { InternalError, must } from "../../base/assert.ts";
 import { parentsOf, visitCondition, visitDeep } from "../header-graph.ts";
 import type { HCond, HExpr, Header, HStmt, Instance } from "../hir.ts";
 import { bodiesOf } from "../presence.ts";
+import { edgeGroups } from "./edge-groups.ts";
 
 /** A way to reach a member: by one of `parents` of stage `from`, at one of `values` of its selector. */
 export interface Entry {
@@ -211,12 +212,12 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
           value(s.index);
           break;
         case "push":
-          visitor.instance(s.parent);
+          for (const link of s.links) visitor.instance(link);
           value(s.value);
           break;
         case "pop":
-          visitor.instance(s.parent);
-          visitor.instance(s.instance);
+          for (const link of [s.instance, ...s.links]) visitor.instance(link);
+          for (const { instance } of s.carried?.followers ?? []) visitor.instance(instance);
           break;
         case "encap":
           for (const { values } of s.headers) for (const v of values.values()) value(v);
@@ -240,24 +241,6 @@ function visitStatements(statements: readonly HStmt[], visitor: NeedVisitor): vo
 }
 
 // --------------------------------------------------------------------------------------------------------------- stages
-
-/** Places of a header with the same values and condition: parents that stand for one another. */
-interface EdgeGroup {
-  readonly parents: Header[];
-  readonly values: readonly bigint[];
-  readonly when: HCond | null;
-}
-
-function edgeGroups(header: Header): readonly EdgeGroup[] {
-  const groups: EdgeGroup[] = [];
-  for (const { parent, values, when } of header.edges) {
-    const key = [...values].sort().join(",");
-    const group = groups.find((g) => g.when === when && [...g.values].sort().join(",") === key);
-    if (group === undefined) groups.push({ parents: [parent], values, when });
-    else group.parents.push(parent);
-  }
-  return groups;
-}
 
 class Groups {
   readonly #parent = new Map<Header, Header>();

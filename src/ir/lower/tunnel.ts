@@ -122,7 +122,7 @@ export function decapsulate(l: Lowering, statement: HStmt & { kind: "decap" }): 
 }
 
 /** Goes on where a header is there, else in `next`; gives its place. */
-function goWhere(l: Lowering, instance: Instance, next: BlockId): Found {
+export function goWhere(l: Lowering, instance: Instance, next: BlockId): Found {
   const found = headerOf(l, instance);
   const there = l.block();
   l.builder.branch("eq", "i32", found.present, l.i32(1), { target: there, args: [] }, { target: next, args: [] });
@@ -131,7 +131,7 @@ function goWhere(l: Lowering, instance: Instance, next: BlockId): Found {
 }
 
 /** Does `make` for as many of the link headers as are there; each time with what was known before. */
-function forLinks(l: Lowering, links: readonly Instance[], make: (row: readonly Instance[]) => void): void {
+export function forLinks(l: Lowering, links: readonly Instance[], make: (row: readonly Instance[]) => void): void {
   const { env, pinned, packet, packetEnd } = l;
   for (let count = links.length; count > 0; count--) {
     const next = count > 1 ? l.block() : null;
@@ -142,12 +142,13 @@ function forLinks(l: Lowering, links: readonly Instance[], make: (row: readonly 
   }
 }
 
-function sizeOf(row: readonly Instance[]): number {
+/** The bytes of headers in a row, each of one size. */
+export function sizeOf(row: readonly Instance[]): number {
   return row.reduce((sum, { header }) => sum + header.fixedBytes, 0);
 }
 
 /** Moves the packet's first byte, with the link headers; the last of them announces something else from then on. */
-function moveLinks(
+export function moveLinks(
   l: Lowering,
   row: readonly Instance[],
   by: number | { readonly delta: ValueId },
@@ -164,7 +165,7 @@ function moveLinks(
 }
 
 /** Ends the program with its default where a header is there but not `bytes` behind the packet's first. */
-function onlyBehind(l: Lowering, instance: Instance, bytes: number): void {
+export function onlyBehind(l: Lowering, instance: Instance, bytes: number): void {
   const { builder } = l;
   const found = headerOf(l, instance);
   const [there, on, off] = [l.block(), l.block(), l.block()];

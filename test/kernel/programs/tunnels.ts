@@ -10,14 +10,15 @@ const be = bigEndian;
 const word = (frame: Uint8Array, at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0);
 
 /** What a tunnel carries: where it begins, whether it's a frame, and its reading; places in the packet are `shift` further. */
-interface Inside {
+export interface Inside {
   readonly at: number;
   readonly isFrame: boolean;
   readonly reading: Reading;
   readonly shift: number;
 }
 
-function packetInside(frame: Uint8Array, at: number, type: number): Inside | undefined {
+/** What begins at a place as a packet of an EtherType. */
+export function packetInside(frame: Uint8Array, at: number, type: number): Inside | undefined {
   const reading = read(concat(new Uint8Array(12), be(type, 2), frame.slice(at)));
   if (type === 0x0800 ? reading.ip === undefined : reading.ip6 === undefined) return undefined;
   return { at, isFrame: false, reading, shift: at - 14 };
@@ -52,7 +53,7 @@ function inside(p: Reading): Inside | undefined {
 }
 
 /** The frame with bytes written at places, and then each sum brought up to date by what changed in the words it covers. */
-function rewritten(
+export function rewritten(
   p: Reading,
   at: number,
   bytes: Uint8Array,
@@ -81,7 +82,7 @@ function around(p: Reading): { at: number; from: number; optional: boolean }[] {
 }
 
 /** A GRE header that is there whole, and the places of what its bits announce. **Source:** RFC 2784, section 2.1; RFC 2890, section 2. */
-function gre(p: Reading): { at: number; check?: number; key?: number; seq?: number } | undefined {
+export function gre(p: Reading): { at: number; check?: number; key?: number; seq?: number } | undefined {
   const { frame, layer4 } = p;
   if (layer4?.protocol !== 47 || layer4.offset + 4 > frame.length) return undefined;
   let end = layer4.offset + 4;
