@@ -7,6 +7,7 @@ import { mapNamed } from "./declare.ts";
 import type { HStmt, MapSymbol } from "./hir.ts";
 import { lostOffset } from "./lost.ts";
 import * as messages from "./messages.ts";
+import { unlikePrograms } from "./messages-loading.ts";
 import { MOST_SAMPLED } from "./sample.ts";
 import type { Scope } from "./scope.ts";
 import { U32 } from "./types.ts";
@@ -53,7 +54,7 @@ export function checkTail(ctx: Context, scope: Scope, statement: ast.Stmt & { ki
     return [];
   }
   if (ctx.attach !== null && !fitsOthers(ctx, map)) {
-    ctx.diagnostics.add(messages.unlikePrograms(statement.map.span, map.name));
+    ctx.diagnostics.add(unlikePrograms(statement.map.span, map.name));
     return [];
   }
   return [{ kind: "tail", map, index, orElse: statement.orElse?.verdict ?? null, span }];

@@ -17,6 +17,7 @@ import type { GlobalSymbol, HModule, HProgram, MapSymbol, VerdictName } from "./
 import { allHeaders } from "./inner.ts";
 import { lostMap } from "./lost.ts";
 import * as messages from "./messages.ts";
+import { vethPeer } from "./messages-loading.ts";
 import { SAMPLE_MAP, sampleMap } from "./sample.ts";
 import { type Binding, Scope } from "./scope.ts";
 import type { SetFile } from "./set-file.ts";
@@ -102,7 +103,7 @@ export function checkModule(ctx: Context, sources: Sources): HModule {
     sources.main.items.filter((i) => i.kind === "testDecl"),
     programs,
   );
-  if (ctx.toDevice !== null) ctx.diagnostics.add(messages.vethPeer(ctx.toDevice));
+  if (ctx.toDevice !== null) ctx.diagnostics.add(vethPeer(ctx.toDevice));
   const lost = lostMap(ctx, sources.main.span);
   if (lost !== null) maps.push(lost);
   if (ctx.sampledBytes > 0) maps.push(sampleMap(ctx.sampledBytes, sources.main.span));

@@ -2,7 +2,7 @@
 // X05xx state and actions, X09xx language that isn't supported yet. Each builder gives a diagnostic; deciding when to give it is
 // the phases' business.
 
-import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, noteAt, warningAt } from "../base/diagnostic.ts";
+import { type Diagnostic, type DiagnosticExtras, errorAt, type Label, warningAt } from "../base/diagnostic.ts";
 import { type Span, textOf } from "../base/source.ts";
 import { type Type, typeName } from "./types.ts";
 
@@ -185,15 +185,6 @@ export function letsFragmentsBy(span: Span, header: string): Diagnostic {
   });
 }
 
-/** `span`: the first of the rules that send packets out of devices. */
-export function vethPeer(span: Span): Diagnostic {
-  return noteAt(span, "X0707", "a veth loses what is redirected to it unless its other end has an XDP program or GRO", {
-    label: "may lead to a veth",
-    notes: ["without a word, and only in the driver's path: with `xdpgeneric` packets arrive either way"],
-    help: "at the other end: `ethtool -K DEVICE gro on`, or attach the program that `--companion FILE` writes",
-  });
-}
-
 export function unusedDefine(span: Span, name: string, near: string | null): Diagnostic {
   return warningAt(span, "X0704", `no constant is called \`${name}\``, {
     label: "given with -D, but nothing reads it",
@@ -275,14 +266,6 @@ export function isAbsent(span: Span, name: string): Diagnostic {
 
 export function badMap(span: Span, message: string, extras: DiagnosticExtras = {}): Diagnostic {
   return errorAt(span, "X0501", message, extras);
-}
-
-export function unlikePrograms(span: Span, map: string): Diagnostic {
-  return badMap(
-    span,
-    `\`${map}\` holds programs of another kind: one that goes on by it differs in \`frags\`, \`devmap\` or \`cpumap\``,
-    { help: "give programs of each kind a map of their own" },
-  );
 }
 
 export function prefixOutOfPlace(span: Span): Diagnostic {

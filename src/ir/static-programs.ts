@@ -4,9 +4,12 @@
 import type * as ast from "../parser/ast.ts";
 import { checkConstant } from "./check-value.ts";
 import type { Context } from "./context.ts";
-import type { HProgram, MapSymbol, StaticProgram } from "./hir.ts";
+import type { HProgram, MapSymbol } from "./hir.ts";
 import * as messages from "./messages.ts";
+import { unlikePrograms } from "./messages-loading.ts";
 import { Scope } from "./scope.ts";
+
+type StaticProgram = NonNullable<MapSymbol["programs"]>[number];
 
 /** The map with its entries; null when one has a fault, which is told. */
 export function withPrograms(ctx: Context, map: MapSymbol, entries: readonly ast.ProgramEntry[]): MapSymbol | null {
@@ -53,7 +56,7 @@ export function checkStaticPrograms(ctx: Context, maps: readonly MapSymbol[], pr
       const { attach, frags } = program;
       const like = ctx.tails.get(map) ?? { attach, frags };
       ctx.tails.set(map, like);
-      if (like.attach !== attach || like.frags !== frags) ctx.diagnostics.add(messages.unlikePrograms(span, map.name));
+      if (like.attach !== attach || like.frags !== frags) ctx.diagnostics.add(unlikePrograms(span, map.name));
     }
   }
 }
