@@ -111,7 +111,10 @@ async function bundles() {
   });
   writeFileSync(
     path.join(FRESH, "THIRD-PARTY-NOTICES.txt"),
-    thirdPartyNotices(ROOT, [cli, ...own, api].map((b) => b.metafile)),
+    thirdPartyNotices(
+      ROOT,
+      [cli, ...own, api].map((b) => b.metafile),
+    ),
   );
   // The snapshot's settings. With the code cache (the default) functions needn't be compiled again: larger, but less work in all.
   writeFileSync(path.join(FRESH, "snapshot.json"), '{ "builder": "xdpc.cjs" }\n');

@@ -21,7 +21,9 @@ import { runStatus } from "./status-command.ts";
 import type { System } from "./system.ts";
 import { runTrace } from "./trace-command.ts";
 
-type Performed = (DeviceRequest | DoctorRequest | MapRequest | TraceRequest | CaptureRequest) & { readonly manner: Manner };
+type Performed = (DeviceRequest | DoctorRequest | MapRequest | TraceRequest | CaptureRequest) & {
+  readonly manner: Manner;
+};
 
 /** Runs a command and returns its exit code; never rejects. */
 export async function runDevice(words: readonly string[], system: System): Promise<number> {

@@ -137,16 +137,20 @@ describe("what the compiler makes", () => {
   }));
   const stages = {
     name: "maps of programs",
-    source: "prog_array s[4] = { b }\nprog_array t[4] = { 2: a, b }\nprogram a { tail s[0] }\nprogram b { tail t[3] }\n",
+    source:
+      "prog_array s[4] = { b }\nprog_array t[4] = { 2: a, b }\nprogram a { tail s[0] }\nprogram b { tail t[3] }\n",
     files: {},
   };
-  test.each([stages, ...examples, ...actionPrograms, ...statePrograms, ...structurePrograms])("$name", ({ source, files }) => {
-    written.length = 0;
-    const result = compileText(source, { checkEachPass: false, ...(files === undefined ? {} : { files }) });
-    expect(result.output).not.toBeNull();
-    expect(written.length).toBe(1);
-    expectEqual(written[0] as BpfObject);
-  });
+  test.each([stages, ...examples, ...actionPrograms, ...statePrograms, ...structurePrograms])(
+    "$name",
+    ({ source, files }) => {
+      written.length = 0;
+      const result = compileText(source, { checkEachPass: false, ...(files === undefined ? {} : { files }) });
+      expect(result.output).not.toBeNull();
+      expect(written.length).toBe(1);
+      expectEqual(written[0] as BpfObject);
+    },
+  );
 });
 
 test("sections of any name", () => {
