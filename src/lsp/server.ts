@@ -9,6 +9,7 @@ import {
   type Connection,
   DidChangeWatchedFilesNotification,
   ErrorCodes,
+  type InitializeError,
   type InitializeParams,
   type InitializeResult,
   InlayHintRefreshRequest,
@@ -23,7 +24,9 @@ import { deepDiagnostics } from "./deep.ts";
 import { type DeepRunner, DeepSchedule } from "./deep-schedule.ts";
 import type { Feature, Session } from "./feature.ts";
 import { FEATURES } from "./features.ts";
+import { faultOfParams } from "./params.ts";
 import { Publisher } from "./publish.ts";
+import { uriOfPath } from "./uris.ts";
 import { type Analysed, type FileAccess, Workspace } from "./workspace.ts";
 
 /** What the server needs of where it runs. */
@@ -103,7 +106,9 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
     };
   };
 
-  connection.onInitialize((params): InitializeResult => {
+  connection.onInitialize((params): InitializeResult | ResponseError<InitializeError> => {
+    if (state !== "new")
+      return new ResponseError(ErrorCodes.InvalidRequest, "`initialize` comes once", { retry: false });
     client = params.capabilities;
     state = "running";
     const settings = settingsOf(params.initializationOptions);
@@ -164,6 +169,8 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
   const answer = async (feature: Feature, params: unknown, token: CancellationToken): Promise<unknown> => {
     if (state === "new") return new ResponseError(ErrorCodes.ServerNotInitialized, "`initialize` comes first");
     if (state === "ended") return new ResponseError(ErrorCodes.InvalidRequest, "the server is shut down");
+    const fault = faultOfParams(feature.method, params);
+    if (fault !== null) return new ResponseError(ErrorCodes.InvalidParams, fault);
     // One turn for what is waiting in the connection: a newer edit or a withdrawal makes the answer needless.
     const before = versionOf(workspace, params);
     await new Promise((go) => setTimeout(go, 0));
@@ -178,7 +185,10 @@ export function serve(connection: Connection, surroundings: Surroundings): void 
     }
   };
   for (const feature of [...FEATURES, ...publisher.features]) {
-    connection.onRequest(feature.method, (params: unknown, token: CancellationToken) => answer(feature, params, token));
+    connection.onRequest(feature.method, (params: unknown, token: CancellationToken | undefined) =>
+      // A request without parameters comes with the token alone.
+      token === undefined ? answer(feature, null, params as CancellationToken) : answer(feature, params, token),
+    );
   }
   connection.listen();
 }
@@ -204,7 +214,8 @@ function capabilitiesOf(diagnostics: ServerCapabilities, features: readonly Feat
 
 function foldersOf(params: InitializeParams): readonly string[] {
   const folders = params.workspaceFolders?.map(({ uri }) => uri) ?? [];
-  const root = params.rootUri ?? null;
+  // Old editors have but a path.
+  const root = params.rootUri ?? (params.rootPath ? uriOfPath(params.rootPath) : null);
   return (folders.length > 0 || root === null ? folders : [root]).map(asFolder);
 }
 

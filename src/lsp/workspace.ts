@@ -92,7 +92,8 @@ export class Workspace {
     if (document === null) return;
     let { source } = document;
     for (const change of changes) {
-      const text = "range" in change ? edited(source, change) : change.text;
+      // Some editors send a range of null with a text as a whole.
+      const text = "range" in change && change.range !== null ? edited(source, change) : change.text;
       source = new SourceFile(source.path, text);
     }
     this.#setOpen(document.uri, version, source.text);

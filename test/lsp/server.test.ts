@@ -9,6 +9,7 @@ import {
   DiagnosticSeverity,
   type DocumentDiagnosticReport,
   type DocumentSymbol,
+  ErrorCodes,
   LSPErrorCodes,
 } from "vscode-languageserver-protocol";
 import { type DeepJob, type DeepResult, runDeep } from "../../src/lsp/deep.ts";
@@ -45,7 +46,9 @@ describe("what the server says of itself", () => {
     await expect(editor.ask("textDocument/documentSymbol", ask(MAIN))).rejects.toMatchObject({ code: -32002 });
     await editor.start();
     expect(await editor.ask("textDocument/documentSymbol", ask(MAIN))).toBeNull();
+    await expect(editor.start()).rejects.toMatchObject({ code: ErrorCodes.InvalidRequest });
     await editor.ask("shutdown", null);
+    await expect(editor.start()).rejects.toMatchObject({ code: ErrorCodes.InvalidRequest });
     await expect(editor.ask("textDocument/documentSymbol", ask(MAIN))).rejects.toMatchObject({ code: -32600 });
     await expect(editor.ask("textDocument/nothing", {})).rejects.toMatchObject({ code: -32601 });
     editor.connection.dispose();
@@ -193,6 +196,17 @@ describe("imports", () => {
     await editor.end();
   });
 
+  test("folders of the workspace are told by URI, or by an old editor's path", async () => {
+    const files = new Map([["file:///rules/main.xdp", "counter hits\n"]]);
+    for (const root of [{ rootPath: "/rules" }, { rootUri: "file:///rules", rootPath: "/elsewhere" }]) {
+      const editor = editorHere(files);
+      await editor.start({}, root);
+      const found = await editor.ask<{ name: string }[]>("workspace/symbol", { query: "hits" });
+      expect(found.map(({ name }) => name)).toEqual(["hits"]);
+      await editor.end();
+    }
+  });
+
   test("what only declares is seen with the eyes of who imports it", async () => {
     const editor = editorHere();
     await editor.start();
@@ -253,7 +267,11 @@ describe("odd documents", () => {
     const editor = editorHere();
     await editor.start();
     await editor.edit("file:///rules/closed.xdp", 2, [0, 0], [0, 0], "x");
-    await editor.open(MAIN, "pass");
+    await editor.open(MAIN, "broken (");
+    await editor.tell("textDocument/didChange", {
+      textDocument: { uri: MAIN, version: 1 },
+      contentChanges: [{ range: null, text: "pass" }],
+    });
     await editor.edit(MAIN, 2, [5, 0], [9, 99], "\n# more");
     await editor.edit(MAIN, 3, [0, 99], [0, 99], " # end");
     expect(await editor.diagnostics(MAIN, 3)).toEqual([]);
@@ -310,14 +328,23 @@ describe("requests", () => {
     await editor.open(MAIN, "pass\n");
     for (const params of [
       {},
+      null,
       { textDocument: null },
       { textDocument: { uri: 5 } },
+      { textDocument: { uri: MAIN } },
       { textDocument: { uri: MAIN }, position: "x" },
+      { textDocument: { uri: MAIN }, position: { line: 0, character: null } },
     ]) {
-      await editor
-        .ask("textDocument/hover", params)
-        .catch((error: { code?: number }) => expect(error.code).toBeLessThan(0));
+      const asked = editor.ask("textDocument/hover", params);
+      await expect(asked).rejects.toMatchObject({ code: ErrorCodes.InvalidParams });
     }
+    const place = { textDocument: { uri: MAIN }, position: { line: 0, character: 0 } };
+    await expect(editor.ask("textDocument/rename", place)).rejects.toMatchObject({ message: "`newName` is missing" });
+    await expect(editor.connection.sendRequest("textDocument/hover")).rejects.toMatchObject({
+      code: ErrorCodes.InvalidParams,
+    });
+    // None of it is a fault of ours.
+    expect(editor.log).toEqual([]);
     await editor.tell("textDocument/didOpen", { textDocument: { uri: 7 } });
     await editor.tell("textDocument/didChange", {
       textDocument: { uri: MAIN, version: 9 },
