@@ -54,6 +54,9 @@ function samplesFor(program: SmallProgram, corpus: readonly Sample[], offset: nu
   return [...corpus.filter((_, i) => i % every === offset % every), ...own];
 }
 
+/** The kernel gives up at a million; two sides to each stage cost the deepest tunnels a good part of that. */
+const MOST_VERIFIED = 500_000;
+
 /** A program that only passes. */
 const PASS_PROGRAM = new Uint8Array([0xb7, 0, 0, 0, 2, 0, 0, 0, 0x95, 0, 0, 0, 0, 0, 0, 0]);
 
@@ -74,7 +77,9 @@ describeWith("packets of several buffers", [kernelProblem()], () => {
     const kernel = loaded.program(program.program);
     const faults: string[] = [];
     try {
-      expect(programInfo(kernel.fd).verifiedInsns, "instructions that the verifier went through").toBeLessThan(200_000);
+      expect(programInfo(kernel.fd).verifiedInsns, "instructions that the verifier went through").toBeLessThan(
+        MOST_VERIFIED,
+      );
       const stateless = program.before === undefined && program.globals === undefined && program.config === undefined;
       const ours = stateless ? loadInMachine(object) : null;
       const state = new State();
