@@ -26,7 +26,18 @@ export type CompletionPlace =
     }
   /** The name of a declaration of these kinds. */
   | { readonly kind: "name"; readonly of: readonly NameWanted[]; readonly words: readonly string[] }
-  | { readonly kind: "type" | "mapKind" | "attribute" | "program" | "verdict" | "header" | "testStep" | "library" }
+  | {
+      readonly kind:
+        | "type"
+        | "mapKind"
+        | "attribute"
+        | "program"
+        | "verdict"
+        | "outcome"
+        | "header"
+        | "testStep"
+        | "library";
+    }
   /** Words of the grammar that fit here and nothing else does. */
   | { readonly kind: "words"; readonly words: readonly string[] }
   /** A field of that header, before its colon: in `encap` or a test's packet. */
@@ -270,7 +281,7 @@ function inTest(words: readonly string[], open: readonly Open[], inner: Open | n
     return null;
   }
   if (last === "packet" || (last === "/" && inner?.bracket === "{")) return { kind: "layer" };
-  if (last === "expect") return { kind: "verdict" };
+  if (last === "expect") return { kind: "outcome" };
   if (last === "=" || CALCULATIONS.has(last ?? "") || OPERATORS.has(last ?? "")) return null;
   return open.length > 0 ? { kind: "testStep" } : null;
 }

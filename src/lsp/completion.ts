@@ -87,6 +87,12 @@ function itemsAt(m: Making, place: CompletionPlace): CompletionItem[] {
     case "verdict":
     case "header":
       return wordsOf(m, [place.kind]);
+    case "outcome":
+      return [
+        ...wordsOf(m, ["verdict"]),
+        ...wordItems(m, ["redirect"]),
+        ...declared(m, (d) => m.analysis.context.maps.has(d)).map((d) => declItem(m, d)),
+      ];
     case "testStep":
       return [
         ...wordItems(m, ["packet", "expect"]),

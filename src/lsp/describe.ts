@@ -76,6 +76,10 @@ function factsOf(ctx: Context, decl: NamedDecl): string {
         ? ""
         : `${sizeOfSet(set)} of type \`${found[0]}\`, in the object itself.`;
     }
+    case "constDecl":
+      return sizesOfConstant(ctx, decl)
+        .map((size) => `${size}, in the object itself.`)
+        .join(" ");
     case "configDecl":
       return "A read-only value that a loader may change before loading.";
     case "varDecl":
@@ -89,6 +93,16 @@ function factsOf(ctx: Context, decl: NamedDecl): string {
     default:
       return "";
   }
+}
+
+/** How many elements a constant that is a set has where rules use it, in words; none where no rule does, several where they differ. */
+export function sizesOfConstant(ctx: Context, decl: ast.ConstDecl): readonly string[] {
+  if (decl.value.kind !== "setLiteral" || ctx.names.get(decl.name.text) !== decl) return [];
+  const sizes = new Set<string>();
+  for (const [use, set] of ctx.facts?.sets ?? []) {
+    if (use.kind === "name" && use.name.text === decl.name.text) sizes.add(sizeOfSet(set));
+  }
+  return [...sizes];
 }
 
 /** How many elements a constant set has, in words: `3 ranges`. */
@@ -170,7 +184,9 @@ export function rfcOf(decl: ast.HeaderDecl): bigint | null {
 /** A field: its type, its place in the header, who defined it. `name` is how the header is written (`vlan[1]`, `inner.ip`). */
 export function describeField(decl: ast.HeaderDecl | null, field: Field, name: string): Description {
   const { header, bitOffset, bitWidth, covers } = field;
-  const parts = [`${placeOf(field)} of the ${header.title === "" ? `\`${header.name}\`` : header.title} header.`];
+  const parts = [
+    `${placeOf(field)} of the ${header.title === "" ? `\`${header.name}\`` : header.title} header${conditionOf(header)}.`,
+  ];
   if (bitWidth > 8 && header.fields.size > 0) parts.push("Network byte order in the packet; a plain number in rules.");
   if (covers?.kind === "checksum")
     parts.push(
@@ -185,7 +201,22 @@ export function describeField(decl: ast.HeaderDecl | null, field: Field, name: s
   return { code: `${name}.${field.name} : ${width}`, text: parts.join(" ") };
 }
 
-function placeOf({ bitOffset, bitWidth }: Field): string {
+/** Where what only some headers have is, beside its first place: what else may stand before it. */
+function conditionOf({ part, fixedBytes }: Header): string {
+  if (part === null) return "";
+  const { parts } = part.of;
+  const before = parts.slice(
+    0,
+    parts.findIndex((one) => one.part?.flag === part.flag && one.fixedBytes === fixedBytes),
+  );
+  const further = before.map(
+    (one) => `, ${count(one.fixedBytes, "byte")} further on where \`${one.part?.flag.name}\` is`,
+  );
+  return `, there only where \`${part.flag.name}\` is set${further.join("")}`;
+}
+
+function placeOf({ header, bitOffset: own, bitWidth }: Field): string {
+  const bitOffset = own + 8 * (header.part?.of.fixedBytes ?? 0);
   const first = Math.floor(bitOffset / 8);
   const last = Math.floor((bitOffset + bitWidth - 1) / 8);
   const whole = bitOffset % 8 === 0 && bitWidth % 8 === 0;

@@ -47,7 +47,8 @@ function meaningText(analysis: Analysis, meaning: Meaning, span: Span): string |
       return markdownOf(describeDeclaration(context, meaning.decl));
     case "field": {
       const { header } = meaning.field;
-      const like = header.outer ?? header;
+      const whole = header.part?.of ?? header;
+      const like = whole.outer ?? whole;
       const decl = [...context.headers].find(([, h]) => h === like)?.[0] ?? null;
       return markdownOf(describeField(decl, meaning.field, writtenBefore(span) ?? header.alias ?? header.name));
     }

@@ -8,7 +8,7 @@ import { addressText } from "../ir/constant-set.ts";
 import type { Type } from "../ir/types.ts";
 import { typeName } from "../ir/types.ts";
 import type * as ast from "../parser/ast.ts";
-import { sizeOfSet } from "./describe.ts";
+import { sizeOfSet, sizesOfConstant } from "./describe.ts";
 import { positionAt } from "./ranges.ts";
 import { isName, walk } from "./walk.ts";
 
@@ -39,7 +39,10 @@ function hintFor(analysis: Analysis, node: ast.Expr | ast.Stmt | ast.Decl): Inla
     }
     case "constDecl": {
       if (node.type !== null || node.name.text === "") return null;
-      if (node.value.kind === "setLiteral") return sizeHint(analysis, node.name.span.end, node.value);
+      if (node.value.kind === "setLiteral") {
+        const [size] = sizesOfConstant(analysis.context, node);
+        return size === undefined ? null : hint(analysis, node.name.span.end, ` ${size}`, undefined);
+      }
       const value = analysis.context.constants.get(node);
       return value === undefined ? null : typeHint(analysis, node.name, value.type);
     }

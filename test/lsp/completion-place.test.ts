@@ -61,7 +61,7 @@ const TABLE: readonly (readonly [text: string, place: string])[] = [
   ['test "t" { packet eth / ▮', "layer"],
   ['test "t" { packet eth / ip(▮', "headerField ip"],
   ['test "t" { packet eth / ip(saddr: 1.2.3.4, ▮', "headerField ip (saddr)"],
-  ['test "t" { packet eth\nexpect ▮', "verdict"],
+  ['test "t" { packet eth\nexpect ▮', "outcome"],
   ['test "t" for ▮', "name program"],
   ["fn f(▮", "nothing"],
   ["fn f(a : ▮", "type"],

@@ -122,6 +122,13 @@ describe("completion", () => {
   });
 });
 
+describe("completion behind `expect`", () => {
+  it("offers all that a test may expect", () => {
+    const found = labels('counter hits\nif tcp then count hits\ntest "t" {\n  packet eth\n  expect ▮\n}');
+    expect(found).toEqual(expect.arrayContaining(["pass", "drop", "redirect", "hits"]));
+  });
+});
+
 describe("hover", () => {
   it.each([
     ["if tcp.d▮port == 80 then drop", ["tcp.dport : u16", "Bytes 2 to 3", "RFC 9293"]],
@@ -143,6 +150,17 @@ describe("hover", () => {
     ["# serves\nfn web(p : u16) = p == 80\nif we▮b(tcp.dport) then drop", ["fn web(p : u16) = p == 80", "serves"]],
     ["if inner.ip.tt▮l == 1 then drop", ["inner.ip.ttl : u8", "Byte 8"]],
     ["if vlan[1].i▮d == 1 then drop", ["vlan[1].id"]],
+    // RFC 2890: the key follows the first four bytes, behind the checksum's four where that is there.
+    [
+      "if gre.ke▮y == 1 then drop",
+      ["gre.key : u32", "Bytes 4 to 7", "only where `k` is set, 4 bytes further on where `c` is", "RFC 2784"],
+    ],
+    [
+      "if gre.se▮q == 1 then drop",
+      ["Bytes 4 to 7", "4 bytes further on where `c` is, 4 bytes further on where `k` is"],
+    ],
+    ["if gre.ty▮pe == 1 then drop", ["Bytes 2 to 3 of the Generic Routing Encapsulation header."]],
+    ["const P▮ = { 1, 3..4, 9 }\nif tcp.dport in P then drop", ["2 values and 1 range"]],
     ["limiter l[4] : 10/s per ip▮v4", ["network byte order"]],
     ["if op▮aque then drop", ["can't be read"]],
   ])("%s", (marked, parts) => {
@@ -185,6 +203,8 @@ describe("inlay hints", () => {
       "}",
       "if tcp.dport == 0x1f90 then drop",
       "if udp.dport in { 1, 3, 5, 7, 9, 11, 13, 15..20 } then drop",
+      "const BOGONS = { 10.0.0.0/8, 127.0.0.0/8, 1.1.1.1 }",
+      "if ip.saddr in BOGONS then drop",
     ].join("\n");
     const { analysis } = at(`${text}▮`);
     const hints = inlayHints(analysis, 0, text.length).map(
@@ -196,8 +216,9 @@ describe("inlay hints", () => {
       "3:7 : u8",
       "6:22 = 8,080",
       "7:49 7 values and 1 range",
+      "8:12 1 value and 2 ranges",
     ]);
-    expect(inlayHints(analysis, text.indexOf("if tcp"), text.length)).toHaveLength(2);
+    expect(inlayHints(analysis, text.indexOf("if tcp"), text.length)).toHaveLength(3);
   });
 });
 
