@@ -12,7 +12,7 @@ import { walk } from "./walk.ts";
 export function selectionRanges(file: ast.File, positions: readonly Position[]): SelectionRange[] {
   return positions.map((position) => {
     const offset = offsetAt(file.source, position);
-    const chain = nested(stepsAround(file, offset));
+    const chain = someOf(nested(stepsAround(file, offset)));
     let parent: SelectionRange | undefined;
     for (const step of chain.reverse()) {
       const range = rangeOf({ file: file.source, ...step });
@@ -20,6 +20,14 @@ export function selectionRanges(file: ast.File, positions: readonly Position[]):
     }
     return parent ?? { range: { start: position, end: position } };
   });
+}
+
+/** The most steps that are told: an answer nests as deep as they do, and readers of JSON have bounds (Emacs' 2,048). */
+const MOST_STEPS = 200;
+
+/** The innermost steps, and the whole file as the last. */
+function someOf(chain: readonly Step[]): Step[] {
+  return chain.length <= MOST_STEPS ? [...chain] : [...chain.slice(0, MOST_STEPS - 1), ...chain.slice(-1)];
 }
 
 type Step = Pick<Span, "start" | "end">;

@@ -24,6 +24,13 @@ function stepsAt(text: string): string[] {
 }
 
 describe("the steps", () => {
+  it("don't nest without bound; the last is the file", () => {
+    const steps = stepsAt(`x = ${"(".repeat(3000)}a‸${")".repeat(3000)}`);
+    expect(steps.length).toBeLessThanOrEqual(200);
+    expect(steps[0]).toBe("a");
+    expect(steps.at(-1)).toHaveLength(6005);
+  });
+
   it.each<readonly [what: string, text: string, steps: readonly string[]]>([
     [
       "from a field",
