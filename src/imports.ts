@@ -27,9 +27,13 @@ const wordsOfTunnels = new WeakMap<SourceFile, readonly string[] | null>();
 function tunnelWords(source: SourceFile): readonly string[] | null {
   const known = wordsOfTunnels.get(source);
   if (known !== undefined) return known;
-  const tells = /^header\b[^{\n]*\binner\b/m.test(source.text);
+  const places = source.text.match(/^header\b[^{\n]*\binner\b[^\n]*/gm) ?? [];
+  const tells = places.length > 0;
   const own = [...source.text.matchAll(/^header[ ]+(\w+)[^{\n]*\{/gm)].flatMap((found) => found[1] ?? []);
-  const words = tells ? [...TUNNEL_WORDS, ...own] : null;
+  // What is only guessed from the first bits of what is carried isn't looked for unless the tunnel is named: each guess makes packets of
+  // all tunnels dearer to read.
+  const guessed = places.every((place) => /\bwhen\b/.test(place));
+  const words = !tells ? null : guessed ? own : [...TUNNEL_WORDS, ...own];
   wordsOfTunnels.set(source, words);
   return words;
 }
