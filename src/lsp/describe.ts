@@ -144,6 +144,18 @@ function describeLayout(type: Type & { kind: "struct" }): string {
   return [`${bytes} bytes:`, ...rows].join("\n");
 }
 
+/** A field of a structure: its type and where it is in memory. */
+export function describeStructField(type: Type, name: string): Description {
+  if (type.kind !== "struct") return { code: name, text: "" };
+  const at = type.fields.findIndex((field) => field.name === name);
+  const field = type.fields[at];
+  if (field === undefined) return { code: name, text: "" };
+  const first = layoutOf(type).offsets[at] ?? 0;
+  const last = first + layoutOf(field.type).bytes - 1;
+  const place = first === last ? `Byte ${first}` : `Bytes ${first} to ${last}`;
+  return { code: `${name} : ${typeName(field.type)}`, text: `${place} of \`${type.name}\`.` };
+}
+
 /** A protocol header: what it is called, where it hangs and how long it is. */
 export function describeHeader(decl: ast.HeaderDecl, header: Header): Description {
   const alias = header.alias === null ? "" : ` as ${header.alias}`;

@@ -3,13 +3,13 @@
 
 import { type Hover, MarkupKind } from "vscode-languageserver-protocol";
 import type { Analysis } from "../analyse.ts";
-import type { Span } from "../base/source.ts";
+import { type Span, textOf } from "../base/source.ts";
 import { addressText } from "../ir/constant-set.ts";
 import type { Meaning } from "../ir/facts.ts";
 import { typeName } from "../ir/types.ts";
 import type * as ast from "../parser/ast.ts";
 import type { Description } from "./describe.ts";
-import { describeDeclaration, describeField, describeMap, markdownOf } from "./describe.ts";
+import { describeDeclaration, describeField, describeMap, describeStructField, markdownOf } from "./describe.ts";
 import { rangeOf } from "./ranges.ts";
 import { wordsOf } from "./text.ts";
 import { isName, walk } from "./walk.ts";
@@ -53,7 +53,10 @@ function meaningText(analysis: Analysis, meaning: Meaning, span: Span): string |
       return markdownOf(describeField(decl, meaning.field, writtenBefore(span) ?? header.alias ?? header.name));
     }
     case "structField":
-      return markdownOf({ code: `${meaning.field.name} : ${typeName(meaning.field.type)}`, text: "" });
+      // What nobody declared is no structure of the user's: where its fields are is of no use.
+      return meaning.decl === null
+        ? markdownOf({ code: `${meaning.field.name} : ${typeName(meaning.field.type)}`, text: "" })
+        : markdownOf(describeStructField(meaning.owner, meaning.field.name));
     case "binding":
       return bindingText(meaning, span);
     case "meta": {
@@ -75,13 +78,15 @@ function meaningText(analysis: Analysis, meaning: Meaning, span: Span): string |
   }
 }
 
+const PARAMETER = "A parameter; the argument stands in its place at each call.";
+
 function bindingText({ binding }: Meaning & { kind: "binding" }, span: Span): string {
   const name = span.file.text.slice(span.start, span.end);
   if (binding.kind === "local") return markdownOf({ code: `let ${name} : ${typeName(binding.local.type)}`, text: "" });
   if (binding.kind === "argument")
     return markdownOf({
       code: `${name} : ${typeName(binding.value.type)}`,
-      text: "A parameter; the argument stands in its place at each call.",
+      text: PARAMETER,
     });
   const { map } = binding.kind === "map" ? binding : binding.entry;
   const type = map.value === null ? "" : ` : ${typeName(map.value)}`;
@@ -116,6 +121,16 @@ function declarationAt(analysis: Analysis, offset: number): Hover | null {
       );
       if (field !== undefined)
         return told(field.span, markdownOf(describeField(item, field, header?.alias ?? item.name.text)));
+    }
+    if (item.kind === "structDecl") {
+      const type = context.structs.get(item);
+      const field = item.fields.find((f) => holds(f.name.span, offset));
+      if (type !== undefined && field !== undefined)
+        return told(field.name.span, markdownOf(describeStructField(type, field.name.text)));
+    }
+    if (item.kind === "fnDecl") {
+      const param = item.params.find((p) => holds(p.name.span, offset));
+      if (param !== undefined) return told(param.name.span, markdownOf({ code: textOf(param.span), text: PARAMETER }));
     }
     let bound: Hover | null = null;
     walk(item, (node) => {

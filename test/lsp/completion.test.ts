@@ -149,6 +149,12 @@ describe("hover", () => {
     ["if ip then { let x = ip.ttl\nif x▮ == 1 then drop }", ["let x : u8"]],
     ["# serves\nfn web(p : u16) = p == 80\nif we▮b(tcp.dport) then drop", ["fn web(p : u16) = p == 80", "serves"]],
     ["if inner.ip.tt▮l == 1 then drop", ["inner.ip.ttl : u8", "Byte 8"]],
+    ["struct S { a : u8, po▮rt : u16 }\npass", ["port : u16", "Bytes 2 to 3 of `S`"]],
+    [
+      "struct S { a : u8, port : u16 }\nmap m : hash<ipv4, S>[4]\nif ip then { if let s = m[ip.saddr] then { if s.a▮ == 1 then drop } }",
+      ["a : u8", "Byte 0 of `S`"],
+    ],
+    ["fn f(no▮w : u16) = now == 1\npass", ["now : u16", "parameter"]],
     ["if vlan[1].i▮d == 1 then drop", ["vlan[1].id"]],
     // RFC 2890: the key follows the first four bytes, behind the checksum's four where that is there.
     [
