@@ -46,7 +46,7 @@ function list(text: string): readonly string[] {
 /** A key or value as people write it: a number, JSON for structs and booleans, else text. Throws CliFailure. */
 export function input(text: string): MapInput {
   const word = text.trim();
-  if (/^(?:0x[0-9a-fA-F]+|\d+)$/.test(word)) return BigInt(word);
+  if (/^(?:0x[0-9a-fA-F]+|-?\d+)$/.test(word)) return BigInt(word);
   if (/^[[{"]|^(?:true|false)$/.test(word)) {
     try {
       return JSON.parse(word) as MapInput;

@@ -2,6 +2,7 @@
 // attached; its variables and which of them stand for devices. Touches no kernel.
 
 import type { AttachPoint, ProgramImage } from "../bpf/image.ts";
+import { skipModifiers } from "../elfwriter/btf-decode.ts";
 import { linkObject } from "../elfwriter/link.ts";
 import { linkFaultText } from "../elfwriter/link-fault.ts";
 import { faultText, type ObjectFile } from "../elfwriter/object-file.ts";
@@ -32,6 +33,8 @@ export interface ObjectVariable {
   readonly section: string;
   readonly offsetBytes: number;
   readonly codec: Codec;
+  /** Whether it is a number without a sign. */
+  readonly isUnsigned: boolean;
 }
 
 /** Reads and links an object and chooses the program to attach: `program`, or the only one for devices. Throws DeviceFailure. */
@@ -107,7 +110,10 @@ function variablesOf(object: ObjectFile): ReadonlyMap<string, ObjectVariable> {
       if (declared?.kind !== "variable") continue;
       const codec = btfCodec(btf, declared.type);
       const offsetBytes = Number(places.get(`${type.name} ${declared.name}`) ?? placed.offsetBytes);
-      if (codec !== null) found.set(declared.name, { name: declared.name, section: type.name, offsetBytes, codec });
+      const valueType = skipModifiers(btf, declared.type);
+      const isUnsigned = valueType?.kind === "int" && !valueType.signed;
+      if (codec !== null)
+        found.set(declared.name, { name: declared.name, section: type.name, offsetBytes, codec, isUnsigned });
     }
   }
   return found;
@@ -136,6 +142,8 @@ export function setVariables(
         names === "" ? "it has none at all" : `it has ${names}`,
       ]);
     }
+    if (variable.isUnsigned && typeof value === "bigint" && value < 0n)
+      throw new DeviceFailure("bad-value", `--set ${name}: ${value} is negative, and its type has no sign`);
     try {
       bytes.set(name, variable.codec.encode(value));
     } catch (error) {

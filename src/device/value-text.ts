@@ -156,15 +156,20 @@ function wordValue(text: string, type: Found): MapInput {
     return `${text}/${text.includes(":") ? 128 : 32}`;
   }
   if (text === "true" || text === "false") return text === "true";
-  const number = /^(0x[0-9a-f_]+|0b[01_]+|[0-9][0-9_]*)([KMG]?)$/i.exec(text);
+  const number = /^(-?)(0x[0-9a-f_]+|0b[01_]+|[0-9][0-9_]*)([KMG]?)$/i.exec(text);
   if (number === null) {
     // Only addresses are texts to a number's type.
     if (type?.kind === "int" && !/[.:]/.test(text))
       throw new ValueError(`"${text}" is neither a number nor an address`);
     return text;
   }
-  const [, digits = "", multiple = ""] = number;
-  const value = BigInt(digits.replaceAll("_", "")) * (MULTIPLES[multiple.toUpperCase()] ?? 1n);
+  const [, sign = "", digits = "", multiple = ""] = number;
+  const size = BigInt(digits.replaceAll("_", "")) * (MULTIPLES[multiple.toUpperCase()] ?? 1n);
+  if (sign === "-") {
+    if (type?.kind === "int" && !type.signed) throw new ValueError(`${text} is negative, and its type has no sign`);
+    return -size;
+  }
+  const value = size;
   if (type?.kind === "int" && type.bool && value <= 1n) return value === 1n;
   return value;
 }
