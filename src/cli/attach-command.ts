@@ -1,8 +1,11 @@
 // `xdpc attach FILE IFACE`: rules are compiled, objects read, and src/device does the rest; here is what is said of it.
 
+import { existsSync } from "node:fs";
 import { utf8 } from "../base/bytes.ts";
 import { type AttachResult, attach } from "../device/attach.ts";
 import { describeAttached } from "../device/devices.ts";
+import { DeviceFailure } from "../device/failure.ts";
+import { allDevices } from "../device/netlink.ts";
 import { prepareObject, setVariables } from "../device/prepare.ts";
 import type { RuleEntry } from "../device/rule-table.ts";
 import { type Probe, ruleProbes } from "../testing/rule-path.ts";
@@ -23,6 +26,10 @@ type Asked = AttachRequest & { readonly manner: Manner };
 
 /** Attaches and returns the exit code. Throws CliFailure, DeviceFailure. */
 export function runAttach(request: Asked, system: System, reporter: Reporter): number {
+  if (request.file !== "-" && !existsSync(request.file) && allDevices().some(({ name }) => name === request.file))
+    throw new DeviceFailure("usage", `there is no file ${request.file}; ${request.file} is a network device`, [
+      "the file comes first: xdpc attach FILE IFACE",
+    ]);
   const loadable = objectOf(request, system, reporter);
   if (loadable === null) return EXIT.diagnostics;
   const prepared = prepareObject(request.file, loadable.bytes, request.program);

@@ -20,7 +20,7 @@ import { showValue } from "../device/show-value.ts";
 import { jsonOfValue } from "../device/value-text.ts";
 import type { MapOutput } from "../value-codec.ts";
 import type { Manner } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { describeSystemError, EXIT } from "./failure.ts";
 import type { MapRequest } from "./map-options.ts";
 import type { Reporter } from "./report.ts";
 import type { System } from "./system.ts";
@@ -141,10 +141,7 @@ function textOfFile(file: string): string {
   try {
     bytes = readFileSync(file === "-" ? 0 : file);
   } catch (error) {
-    throw new DeviceFailure(
-      "no-file",
-      `${file} can't be read: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    );
+    throw new DeviceFailure("no-file", `${file} can't be read: ${describeSystemError(error)}`);
   }
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes);

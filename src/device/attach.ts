@@ -239,7 +239,7 @@ function pinAll({ object, prepared, device, options }: Work, fresh: string, prog
     netns: netnsInode(),
     programId,
     program: prepared.chosen.name,
-    file: path.resolve(prepared.file),
+    file: prepared.file === "-" ? "standard input" : path.resolve(prepared.file),
     shared: Object.fromEntries(object.shared.map((one) => [one.name, one.path])),
   });
 }

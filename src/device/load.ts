@@ -9,7 +9,7 @@ import type { ProgramImage } from "../bpf/image.ts";
 import { checkProgram } from "../checker/check.ts";
 import { tellFault } from "../checker/messages.ts";
 import { BPF, bpfCall } from "./bpf-call.ts";
-import { ERRNO, errnoText } from "./errno.ts";
+import { ERRNO, errnoName, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { KernelMap, possibleCpus } from "./kernel-map.ts";
 import { type LibbpfObject, type ObjectMapHandle, openObject } from "./libbpf.ts";
@@ -200,7 +200,7 @@ function loadFailure(
   if (offload !== null)
     return new DeviceFailure(
       "no-offload",
-      `${offload.name} can't run programs in its hardware: the kernel answers ${errnoText(result)} when one is loaded for it`,
+      `${offload.name} can't run programs in its hardware: the kernel loads none for it (${errnoName(result)})`,
       ["use --mode native, which runs it in the driver, or --mode auto", ...lastLines(log)],
     );
   const refused = prepared.images.map((image) => refusalOf(image)).find((one) => one !== null) ?? null;

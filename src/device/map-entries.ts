@@ -249,14 +249,23 @@ function refused({ map, name }: OpenMap, doing: string, result: number, key: str
             `map ${name} has entries 0 to ${map.info.maxEntries - 1}${key === null ? "" : `, not ${key}`}`,
           )
         : new DeviceFailure("full", `map ${name} is full: it holds ${map.info.maxEntries} entries`, [
-            `delete some (xdpc map ${name} del KEY), or make it larger in the rules and attach them with --replace`,
-            "with `lru` in the rules the entries used least recently make room by themselves",
+            `delete some (xdpc map ${name} del${hasKeys(map) ? " KEY" : ""}), or make it larger in the rules and attach them with --replace`,
+            ...(map.kind === "hash" || map.kind === "percpu_hash"
+              ? ["with `lru` in the rules the entries used least recently make room by themselves"]
+              : []),
           ]);
     case ERRNO.ENOSPC:
       return new DeviceFailure("full", `map ${name} is full: it holds ${map.info.maxEntries} entries`);
     case ERRNO.EEXIST:
       return new DeviceFailure("exists", `map ${name} has an entry${at} already`, [`xdpc map ${name} set replaces it`]);
     case ERRNO.EPERM:
+      // The kernel writes to no frozen map, whoever asks.
+      if (name === ".rodata" || map.info.name.endsWith(".rodata"))
+        return new DeviceFailure(
+          "kind",
+          `map ${name} holds configs and texts, which are fixed while the program runs`,
+          ["xdpc attach FILE IFACE --replace --set NAME=VALUE gives them other values and keeps the other maps"],
+        );
       return new DeviceFailure("no-privilege", `may not ${doing} map ${name}`, [
         "rules may have declared it rdonly or wronly for user space; else run it as root (sudo)",
       ]);

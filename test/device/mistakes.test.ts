@@ -47,6 +47,10 @@ describeWith("mistakes of operators", [netnsProblem(), toolProblem("setpriv")], 
     expect(refused("status", "eth7")).toContain("there is no network device eth7");
   });
 
+  test("file and device the wrong way round", () => {
+    expect(refused("attach", "veth0", pass)).toContain("veth0 is a network device\n  = the file comes first");
+  });
+
   test("no such file, a folder, no object", () => {
     expect(refused("attach", "/nowhere/fw.xdp", "veth0")).toBe(
       "xdpc: can't read /nowhere/fw.xdp: no such file or directory\n",
@@ -214,6 +218,10 @@ describeWith("mistakes of operators", [netnsProblem(), toolProblem("setpriv")], 
     expect(refused("attach", file, "veth0", "--set", "most=many")).toContain('--set most: "many" is text');
     expect(refused("attach", file, "veth0", "--set", "most=4294967296")).toContain("doesn't fit into 32 bits");
     expect(refused("attach", file, "veth0", "--set", "most")).toContain("--set takes NAME=VALUE");
+    expect(refused("attach", file, "veth0", "--set", "most=-1")).toContain("-1 is negative, and its type has no sign");
+    xdpcOk(netns, "attach", file, "veth0");
+    expect(refused("map", ".rodata", "set", "0", "1")).toContain("--replace --set NAME=VALUE");
+    xdpcOk(netns, "detach", "veth0");
   });
 
   test("a map that the kernel can't make is named", () => {
