@@ -34,6 +34,8 @@ export interface AttachedFacts {
   readonly name: string;
   /** The file it was made from, where xdpc attached it; null for others'. */
   readonly file: string | null;
+  /** Whose it is isn't known: the kernel tells programs to root only. */
+  readonly unseen?: true;
 }
 
 /** The other end of a veth. */

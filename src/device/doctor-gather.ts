@@ -120,6 +120,7 @@ function attachedFacts(device: Device, folder: string | null): readonly Attached
     id,
     name: info?.name ?? "",
     file: home?.record?.file ?? null,
+    ...(info === null && home === null ? { unseen: true as const } : {}),
   }));
 }
 

@@ -52,8 +52,9 @@ export function checkBpffs({ bpffs }: DoctorFacts): readonly Finding[] {
 
 /** What runs on the device already. */
 export function checkAttached({ device, file }: DoctorFacts): readonly Finding[] {
-  return device.attached.map(({ mode, id, name, file: from }): Finding => {
-    const what = `program ${name === "" ? "without a name" : name} (id ${id}, ${mode})`;
+  return device.attached.map(({ mode, id, name, file: from, unseen }): Finding => {
+    const named = unseen ? "a program" : `program ${name === "" ? "without a name" : name}`;
+    const what = `${named} (id ${id}, ${mode})`;
     const base = { check: "attached", message: `${device.name} already runs ${what}` } as const;
     if (from !== null)
       return {
@@ -61,6 +62,13 @@ export function checkAttached({ device, file }: DoctorFacts): readonly Finding[]
         severity: "note",
         why: `xdpc attached it from ${from}; --replace puts another in its place and keeps the contents of equal maps`,
         mend: file === null ? [] : [`xdpc attach ${quoted(file.path)} ${device.name} --replace`],
+      };
+    if (unseen)
+      return {
+        ...base,
+        severity: file === null ? "note" : "problem",
+        why: "whose it is the kernel tells to root only",
+        mend: [`sudo xdpc status ${device.name}`],
       };
     const dispatcher = name === "xdp_dispatcher";
     return {

@@ -165,6 +165,11 @@ describe("what is said of a device", () => {
       onCard({ attached: [{ mode: "native", id: 7, name: "foo", file: null }] }),
       ["note | attached | xdpc detach eth1 --force"],
     ],
+    [
+      "a program of which the kernel tells nothing",
+      onCard({ attached: [{ mode: "native", id: 7, name: "", file: null, unseen: true }] }),
+      ["note | attached | sudo xdpc status eth1"],
+    ],
     ["what isn't known", { ...HEALTHY, unseen: ["the moon"] }, ["note | unseen"]],
   ])("%s", (_title, facts, expected) => {
     expect(brief(examine(facts))).toEqual(expected);
