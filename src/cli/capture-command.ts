@@ -1,7 +1,7 @@
 // `xdpc capture`: what `sample` statements send goes into a capture, packet by packet, until interrupted. A file is written beside and takes its
 // name at the end, so that it is whole; standard output gets each packet at once.
 
-import { closeSync, openSync, renameSync, unlinkSync, writeSync } from "node:fs";
+import { closeSync, openSync, realpathSync, renameSync, statSync, unlinkSync, writeSync } from "node:fs";
 import { utf8 } from "../base/bytes.ts";
 import { ownHome } from "../device/devices.ts";
 import { errnoText } from "../device/errno.ts";
@@ -12,7 +12,7 @@ import { needCapabilities } from "../device/privilege.ts";
 import { readSamples, type Sample } from "../device/samples.ts";
 import { CaptureWriter } from "../vm/pcap-write.ts";
 import type { Manner } from "./command.ts";
-import { EXIT } from "./failure.ts";
+import { describeSystemError, EXIT, systemErrorCode } from "./failure.ts";
 import { interruption } from "./interruption.ts";
 import type { CaptureRequest } from "./map-options.ts";
 import type { Reporter } from "./report.ts";
@@ -124,21 +124,33 @@ interface Output {
 function openOutput(file: string): Output {
   const nothing = (): void => undefined;
   if (file === "-") return { write: (bytes) => writeAll(1, bytes), finish: nothing, abandon: nothing };
-  const beside = `${file}.${process.pid}.tmp`;
+  const unwritable = (error: unknown): DeviceFailure =>
+    new DeviceFailure("no-file", `${file} can't be written: ${describeSystemError(error)}`);
+  let place = file;
+  let isSpecial = false;
+  try {
+    const stats = statSync(file, { throwIfNoEntry: false });
+    isSpecial = stats !== undefined && !stats.isFile();
+    // What a link leads to is meant, not the link.
+    if (stats !== undefined && !isSpecial) place = realpathSync(file);
+  } catch (error) {
+    throw unwritable(error);
+  }
+  const beside = `${place}.${process.pid}.tmp`;
   let fd: number;
   try {
-    fd = openSync(beside, "wx", 0o600);
+    fd = isSpecial ? openSync(file, "w") : openSync(beside, "wx", 0o600);
   } catch (error) {
-    throw new DeviceFailure(
-      "no-file",
-      `${file} can't be written: ${(error as NodeJS.ErrnoException).code ?? String(error)}`,
-    );
+    throw unwritable(error);
   }
+  // A pipe or a device gets each packet at once, like standard output; it must stay what it is.
+  if (isSpecial)
+    return { write: (bytes) => writeAll(fd, bytes), finish: () => closeSync(fd), abandon: () => closeSync(fd) };
   return {
     write: (bytes) => writeAll(fd, bytes),
     finish: () => {
       closeSync(fd);
-      renameSync(beside, file);
+      renameSync(beside, place);
     },
     abandon: () => {
       try {
@@ -156,10 +168,10 @@ function writeAll(fd: number, bytes: Uint8Array): void {
     try {
       done += writeSync(fd, bytes, done);
     } catch (error) {
-      const { code } = error as NodeJS.ErrnoException;
+      const code = systemErrorCode(error);
       if (code === "EAGAIN") continue;
       if (code === "EPIPE") throw new DeviceFailure("no-file", "nobody reads the capture any more");
-      throw new DeviceFailure("no-file", `the capture can't be written: ${code ?? String(error)}`);
+      throw new DeviceFailure("no-file", `the capture can't be written: ${describeSystemError(error)}`);
     }
   }
 }

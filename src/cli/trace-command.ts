@@ -47,7 +47,9 @@ export async function runTrace(
       if (parsed === null) continue;
       const statement = statements.find((s) => s.matches.test(parsed.text)) ?? null;
       if (statement === null && !request.all) continue;
-      system.write(1, utf8(`${request.manner.json ? jsonLine(parsed, statement) : textLine(parsed, statement)}\n`));
+      const text = `${request.manner.json ? jsonLine(parsed, statement) : textLine(parsed, statement)}\n`;
+      // Nobody reads any more.
+      if (!system.write(1, utf8(text))) break;
       left -= 1;
       if (left === 0) break;
     }

@@ -1,7 +1,7 @@
 // `xdpc map`, `xdpc trace` and `xdpc capture` as an operator types them: the built command in a network namespace, on rules that are attached to
 // a veth, with real packets where there is something to see.
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -178,7 +178,8 @@ describeWith("xdpc map, trace and capture", [netnsProblem(), toolProblem("bpftoo
       [["/sys/fs/bpf/nothing", "dump"], 2, "/sys/fs/bpf/nothing", ""],
       [["ports", "dump", "--dev", "near2"], 2, "did you mean near?", ""],
       [["ports", "dump", "--dev", "lo"], 2, "there are no maps", ""],
-      [["ports", "load", "/nowhere/list"], 2, "/nowhere/list can't be read: ENOENT", ""],
+      [["ports", "load", "/nowhere/list"], 2, "/nowhere/list can't be read: no such file or directory", ""],
+      [["ports", "add", "-1"], 2, "-1 is negative, and its type has no sign", ""],
     ] as const)("%j", (words, status, said, wrote) => {
       const result = xdpc("map", ...words);
       expect(result.stderr).toContain(said);
@@ -192,7 +193,16 @@ describeWith("xdpc map, trace and capture", [netnsProblem(), toolProblem("bpftoo
       const full = xdpc("map", "ports", "set", "5");
       expect(full.status).toBe(2);
       expect(full.stderr).toContain("map ports is full: it holds 4 entries");
+      expect(full.stderr).toContain("xdpc map ports del KEY");
+      expect(full.stderr).toContain("`lru`");
       for (const port of ["1", "2", "3", "4"]) map("ports", "del", port);
+      while (xdpc("map", "free", "del").status === 0);
+      for (const port of ["1", "2", "3"]) map("free", "add", port);
+      const queue = xdpc("map", "free", "add", "4").stderr;
+      for (const port of ["1", "2", "3"]) expect(map("free", "del")).toBe(`${port}\n`);
+      expect(queue).toContain("map free is full: it holds 3 entries");
+      expect(queue, "a queue has no keys").toContain("xdpc map free del),");
+      expect(queue, "and no lru").not.toContain("`lru`");
     });
 
     it("loads a file, all of it or nothing", () => {
@@ -259,6 +269,40 @@ describeWith("xdpc map, trace and capture", [netnsProblem(), toolProblem("bpftoo
     await said(reader, "waiting");
     reader.kill("SIGINT");
     expect(await ended(reader)).toBe(0);
+  });
+
+  it("xdpc trace ends when nobody reads it any more", async () => {
+    const reader = near.start("/bin/bash", "-c", `'${bin}' trace near | head -1`);
+    await said(reader, "waiting");
+    await sentUntil(reader);
+    expect(await ended(reader)).toBe(0);
+  });
+
+  it("xdpc capture fills what isn't a file, and what a link leads to", async () => {
+    const [pipe, target, link] = ["pipe", "target.pcap", "link.pcap"].map((name) => path.join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    near.run("mkfifo", pipe);
+    const both = near.start(
+      "/bin/bash",
+      "-c",
+      `cat '${pipe}' > '${target}' & '${bin}' capture near -w '${pipe}' -c 2; wait`,
+    );
+    await said(both, "capturing");
+    await sentUntil(both);
+    expect(await ended(both)).toBe(0);
+    expect(lstatSync(pipe).isFIFO(), "a pipe stays a pipe").toBe(true);
+    expect([...readCapture(readFileSync(target))]).toHaveLength(2);
+
+    symlinkSync(target, link);
+    const reader = near.start(bin, "capture", "near", "-w", link, "-c", "1");
+    await said(reader, "capturing");
+    await sentUntil(reader);
+    expect(await ended(reader)).toBe(0);
+    expect(lstatSync(link).isSymbolicLink(), "a link stays a link").toBe(true);
+    expect([...readCapture(readFileSync(target))]).toHaveLength(1);
   });
 
   it("xdpc capture writes a capture with whole lengths and times of today", async () => {
