@@ -1,6 +1,7 @@
 // How the status of devices is told: for people as tables, for programs as JSON. Text only; what is so is src/device's.
 
 import path from "node:path";
+import { pinsAreHidden } from "../device/pins.ts";
 import type { RuleStatus } from "../device/rule-table.ts";
 import type { CounterStatus, DeviceStatus, ProgramStatus, Tally } from "../device/status.ts";
 import type { Paint } from "./test-output.ts";
@@ -76,7 +77,9 @@ function deviceLines(device: DeviceStatus, rates: Rates | null, paint: Paint): r
       lines.push(
         program.tag === null
           ? "  the kernel tells more to root (sudo), or with CAP_SYS_ADMIN"
-          : "  xdpc didn't attach it: its maps aren't shown",
+          : pinsAreHidden()
+            ? "  whether xdpc attached it can't be told: /sys/fs/bpf isn't seen here (`ip netns exec` hides it: nsenter --net=/run/netns/NAME doesn't)"
+            : "  xdpc didn't attach it: its maps aren't shown",
       );
       continue;
     }

@@ -8,7 +8,7 @@ import { ERRNO, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { closeFd } from "./native.ts";
 import { type Device, setXdp } from "./netlink.ts";
-import { homeNames, homeOf, PIN_ROOT, removeFolder } from "./pins.ts";
+import { homeNames, homeOf, needBpffs, PIN_ROOT, removeFolder } from "./pins.ts";
 import { needCapabilities, whyNotPermitted } from "./privilege.ts";
 
 /** What detaching did. */
@@ -33,13 +33,16 @@ export function detach(
   if (there.length > 0 || home !== null) needCapabilities("detach a program", ["CAP_NET_ADMIN"]);
   const others = there.filter((one) => one.home === null);
   const [other] = others;
-  if (other !== undefined && !options.force)
+  if (other !== undefined && !options.force) {
+    // Without it our own look like others'.
+    if (options.folder === null) needBpffs(PIN_ROOT);
     throw new DeviceFailure("foreign", `${name} runs ${describeAttached(other)}, which isn't one of ours`, [
       other.info?.name === "xdp_dispatcher"
         ? `it is libxdp's: xdp-loader unload ${name} --all`
         : `xdpc detach ${name} --force takes it away all the same`,
       ...(options.folder === null ? ["if it was attached with --pin DIR, give the same --pin DIR"] : []),
     ]);
+  }
   if (device !== null) for (const one of there) takeAway(device, one);
   if (home !== null) {
     removeFolder(home.folder);

@@ -10,7 +10,7 @@ import { openById, openPin, type ProgramInfo, programInfo } from "./bpf-call.ts"
 import { DeviceFailure } from "./failure.ts";
 import { withFd } from "./native.ts";
 import { allDevices, type Device, type XdpMode } from "./netlink.ts";
-import { homeOf, type PinHome } from "./pins.ts";
+import { homeOf, needBpffs, PIN_ROOT, type PinHome } from "./pins.ts";
 
 /** The device called `name`. Throws DeviceFailure with near names. */
 export function findDevice(name: string): Device {
@@ -82,6 +82,7 @@ export function ownHome(name: string, folder: string | null = null): PinHome {
   const own = attached.find((one) => one.home !== null);
   if (own?.home != null) return own.home;
   const [first] = attached;
+  if (first !== undefined && folder === null) needBpffs(PIN_ROOT);
   throw first === undefined
     ? new DeviceFailure("not-attached", `no XDP program is attached to ${name}`, [`xdpc attach FILE ${name}`])
     : new DeviceFailure("foreign", `the program on ${name} isn't one of ours: ${describeAttached(first)}`, [

@@ -233,7 +233,9 @@ export function checkLockout({ device, file, addresses }: DoctorFacts): readonly
 }
 
 function placeOf({ rule }: ManagementFacts): string {
-  return rule === null ? "no rule takes it, so the default decides" : `${rule.file}:${rule.line} decides: ${rule.text}`;
+  return rule === null
+    ? "no rule takes it, so the default decides"
+    : `${rule.file}:${rule.line} decides${rule.text === "" ? "" : `: ${rule.text}`}`;
 }
 
 /** A command that puts a rule before all others; null where there is no place for it. */

@@ -187,6 +187,15 @@ function existsFolder(place: string): boolean {
   }
 }
 
+/** Whether no BPF file system is seen at the usual place, so that whose a program is can't be told. */
+export function pinsAreHidden(): boolean {
+  try {
+    return statfsSync(BPFFS).type >>> 0 !== BPFFS_MAGIC;
+  } catch {
+    return true;
+  }
+}
+
 /** Throws DeviceFailure where `folder`, which needn't be there yet, isn't on a file system of BPF objects. */
 export function needBpffs(folder: string): void {
   for (let at = path.resolve(folder); ; at = path.dirname(at)) {

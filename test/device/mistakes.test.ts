@@ -246,11 +246,16 @@ describeWith("mistakes of operators", [netnsProblem(), toolProblem("setpriv")], 
       "holds pins that xdpc didn't make: things",
     );
     netns.run("rmdir", "/sys/fs/bpf/others/things", "/sys/fs/bpf/others");
+    xdpcOk(netns, "attach", pass, "veth1");
     netns.run("mount", "-t", "tmpfs", "tmpfs", "/sys/fs/bpf");
+    expect(refused("detach", "veth1"), "our own isn't called another's").toContain("no BPF file system is mounted");
+    expect(refused("capture", "veth1", "-w", "-")).toContain("no BPF file system is mounted");
+    expect(xdpcOk(netns, "status", "veth1")).toContain("whether xdpc attached it can't be told");
     const said = refused("attach", pass, "veth0");
     expect(said).toContain("no BPF file system is mounted at /sys/fs/bpf, where programs and maps are pinned");
     expect(said).toContain("mount -t bpf bpf /sys/fs/bpf");
     netns.run("umount", "/sys/fs/bpf");
+    xdpcOk(netns, "detach", "veth1");
   });
 
   test("without koffi it is said what to install", () => {
