@@ -4,7 +4,7 @@
 
 import { must } from "../../base/assert.ts";
 import type { Field, HStmt, Instance } from "../hir.ts";
-import type { ValueId } from "../ir.ts";
+import type { BlockId, ValueId } from "../ir.ts";
 import { loadPieces, lowerNumber } from "./evaluate.ts";
 import type { Lowering } from "./lowering.ts";
 import { returnVerdict } from "./redirect.ts";
@@ -18,14 +18,19 @@ export function trim(l: Lowering, statement: HStmt & { kind: "trim" }): void {
     lowerNumber(l, { kind: "meta", name: "len", type: { kind: "int", bits: 32 }, span: statement.span }),
     "i64",
   );
-  const [longer, cut, behind] = [l.block(), l.block(), l.block()];
+  const [longer, behind] = [l.block(), l.block()];
   builder.branch("ugt", "i64", length, kept, { target: longer, args: [] }, { target: behind, args: [] });
   l.goOn(longer);
-  const status = builder.call("xdp_adjust_tail", [builder.context, builder.binary("sub", "i64", kept, length)]);
-  orAborted(l, status, cut);
-  builder.jump(behind);
-  l.goOn(behind);
+  cutTail(l, builder.binary("sub", "i64", kept, length), behind);
   l.lookAgain();
+}
+
+/** Moves the packet's end by `delta` bytes, an i64 below zero, and goes on in `behind`. */
+export function cutTail(l: Lowering, delta: ValueId, behind: BlockId): void {
+  const cut = l.block();
+  orAborted(l, l.builder.call("xdp_adjust_tail", [l.builder.context, delta]), cut);
+  l.builder.jump(behind);
+  l.goOn(behind);
 }
 
 /** The field of a header that tells what follows it. */

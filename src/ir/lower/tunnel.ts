@@ -10,8 +10,8 @@ import type { BlockId, ValueId } from "../ir.ts";
 import { distanceTo } from "./beyond.ts";
 import { fold } from "./checksum.ts";
 import { composeHeader } from "./compose.ts";
-import { lowerNumber, lowerValue, pointerTo } from "./evaluate.ts";
-import { loadFront, moveHead, selectorOf, storeFront } from "./head.ts";
+import { fieldNumber, lowerNumber, lowerValue, pointerTo } from "./evaluate.ts";
+import { cutTail, loadFront, moveHead, selectorOf, storeFront } from "./head.ts";
 import type { Found, Lowering } from "./lowering.ts";
 import { headerOf } from "./read-packet.ts";
 import { isPieces } from "./value.ts";
@@ -25,7 +25,7 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
   const { headers, place, links } = statement;
   // All that is read of the packet is read before it moves.
   const values = headers.map(({ values }) => valuesOf(l, values));
-  const inside = announced(l, statement);
+  const { selector, told } = announced(l, statement);
   const whole = lowerNumber(l, { kind: "meta", name: "len", type: { kind: "int", bits: 32 }, span: statement.span });
   const length = l.resize(whole, "i64");
   const bytes = bytesIn(headers.flatMap(({ pieces }) => pieces));
@@ -53,7 +53,8 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
   }
   l.goOn(where.id);
   l.lookAgain();
-  const [start, content] = [must(where.params[0], "a place"), must(where.params[1], "a length")];
+  const [start, found] = [must(where.params[0], "a place"), must(where.params[1], "a length")];
+  const content = told === null ? found : withoutExcess(l, found, told);
   const [fits, short] = [l.block(), l.block()];
   builder.packetGuard(start, l.packetEnd, bytes, { target: fits, args: [] }, { target: short, args: [] });
   l.goOn(short);
@@ -63,7 +64,7 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
   for (const [i, { header, pieces, follower }] of headers.entries()) {
     const given = must(values[i], "values");
     const last = i === headers.length - 1;
-    given.set(must(header.next?.fields[0], "a selector"), last ? inside : l.i32(must(follower, "what follows")));
+    given.set(must(header.next?.fields[0], "a selector"), last ? selector : l.i32(must(follower, "what follows")));
     for (const field of header.fields.values()) {
       if (field.covers?.kind !== "length") continue;
       const ahead = field.covers.parts.includes("header") ? at : at + bytesIn(pieces);
@@ -75,6 +76,12 @@ export function encapsulate(l: Lowering, statement: HStmt & { kind: "encap" }): 
       at += piece.fixedBytes;
     }
     sumHeader(l, header, pointer);
+  }
+  if (content !== found) {
+    const [padded, behind] = [l.block(), l.block()];
+    builder.branch("eq", "i64", content, found, { target: behind, args: [] }, { target: padded, args: [] });
+    l.goOn(padded);
+    cutTail(l, builder.binary("sub", "i64", content, found), behind);
   }
   l.lookAgain();
 }
@@ -178,21 +185,73 @@ export function onlyBehind(l: Lowering, instance: Instance, bytes: number): void
   l.goOn(on);
 }
 
-/** The number at which the last new header announces what lies inside; a packet that has none of that gets the program's default. */
-function announced(l: Lowering, { inside, place }: HStmt & { kind: "encap" }): ValueId {
+/** How long a packet says that it is, an i64, and the least of these lengths that is sensible. */
+interface Told {
+  readonly bytes: ValueId;
+  readonly least: ValueId;
+}
+
+/**
+ * The number at which the last new header announces what lies inside, and how long that says it is: null for a frame, and where no
+ * header tells. A packet that has nothing of what may lie inside gets the program's default.
+ */
+function announced(
+  l: Lowering,
+  { inside, place }: HStmt & { kind: "encap" },
+): { readonly selector: ValueId; readonly told: Told | null } {
   const { builder } = l;
-  if (place !== "packet") return l.i32(must(inside[0], "what lies inside").announces);
-  const chosen = builder.newBlock(["i32"]);
+  if (place !== "packet") return { selector: l.i32(must(inside[0], "what lies inside").announces), told: null };
+  const isTold = inside.some(({ instance }) => ownLength(instance.header) !== null);
+  const chosen = builder.newBlock(isTold ? ["i32", "i64", "i64"] : ["i32"]);
   for (const { instance } of inside) headerOf(l, instance);
   for (const { instance, announces } of inside) {
     const next = l.block();
-    goWhere(l, instance, next);
-    builder.jump(chosen.id, [l.i32(announces)]);
+    const { pointer } = goWhere(l, instance, next);
+    const told = isTold ? toldBy(l, instance.header, pointer) : null;
+    builder.jump(chosen.id, [l.i32(announces), ...(told === null ? [] : [told.bytes, told.least])]);
     l.goOn(next);
   }
   builder.ret(l.i32(l.verdict(l.program.default)));
   l.goOn(chosen.id);
-  return must(chosen.params[0], "a selector");
+  const [selector, bytes, least] = chosen.params;
+  const told = bytes === undefined || least === undefined ? null : { bytes, least };
+  return { selector: must(selector, "a selector"), told };
+}
+
+/** What a header says of its packet's length; no length is sensible where it says nothing. */
+function toldBy(l: Lowering, header: Header, pointer: ValueId): Told {
+  const { builder } = l;
+  const own = ownLength(header);
+  if (own === null) return { bytes: builder.constant("i64", 0), least: builder.constant("i64", 1) };
+  const value = l.resize(fieldNumber(l, pointer, own.field), "i64");
+  const bytes = own.ahead === 0 ? value : builder.binary("add", "i64", value, builder.constant("i64", own.ahead));
+  // Where the header itself isn't counted, zero says nothing. Source: RFC 2675 (packets of more than 64 KiB).
+  return { bytes, least: builder.constant("i64", header.fixedBytes + (own.ahead === 0 ? 0 : 1)) };
+}
+
+/**
+ * The bytes of a packet, of which `found` are there, without what lies behind it: what fills up a short frame belongs to the frame and
+ * not into a tunnel.
+ */
+function withoutExcess(l: Lowering, found: ValueId, told: Told): ValueId {
+  const { builder } = l;
+  const [more, chosen] = [l.block(), builder.newBlock(["i64"])];
+  const as = { target: chosen.id, args: [found] };
+  builder.branch("ugt", "i64", found, told.bytes, { target: more, args: [] }, as);
+  l.goOn(more);
+  builder.branch("uge", "i64", told.bytes, told.least, { target: chosen.id, args: [told.bytes] }, as);
+  l.goOn(chosen.id);
+  return must(chosen.params[0], "a length");
+}
+
+/** The field by which a header tells where its packet ends, and how many bytes in front of what it counts belong to the packet. */
+function ownLength(header: Header): { readonly field: Field; readonly ahead: number } | null {
+  for (const field of header.fields.values()) {
+    if (field.covers?.kind !== "length" || !field.covers.parts.includes("payload")) continue;
+    if (field.covers.parts.includes("header")) return { field, ahead: 0 };
+    if (header.size === null) return { field, ahead: header.fixedBytes };
+  }
+  return null;
 }
 
 /** The values of fields, as they are now. */

@@ -5,7 +5,7 @@ import { bigEndian, concat, ip4 } from "../../support/addresses.ts";
 import type { Reading } from "../../support/oracle.ts";
 import { eth, ip, ipv6, type Layer, packet, payload, tcp, udp, vlan } from "../../support/packets.ts";
 import { type Outcome, type SmallProgram, u32 } from "./case.ts";
-import { gre, type Inside, packetInside, rewritten } from "./tunnels.ts";
+import { gre, type Inside, packetInside, rewritten, unpadded } from "./tunnels.ts";
 
 const be = bigEndian;
 const word = (frame: Uint8Array, at: number): number => ((frame[at] ?? 0) << 8) | (frame[at + 1] ?? 0);
@@ -173,9 +173,14 @@ export const mplsPrograms: readonly SmallProgram[] = [
     source:
       "if ip.ttl == 3 then { encap mpls { label: 5, tc: 1 } / mpls { label: 6, ttl: ip.ttl } if mpls[1].label == 6 and inner.ip then { decap } tx }\nif ip or ip6 then { encap mpls { label: 5, ttl: 9 } / mpls { label: 6 } drop }\n",
     expect: (p) => {
-      if (p.ip?.ttl === 3) return "tx";
+      const links = p.frame.slice(0, 14 + 4 * p.vlan.length);
+      if (p.ip?.ttl === 3) return { verdict: "tx", frame: concat(links, unpadded(p)) };
       if (!(p.ip ?? p.ip6)) return "pass";
-      const made = behindLinks(p, 0x8847, concat(be((5 << 12) | 9, 4), be((6 << 12) | 0x1ff, 4)));
+      const made = behindLinks(
+        { ...p, frame: concat(links, unpadded(p)) },
+        0x8847,
+        concat(be((5 << 12) | 9, 4), be((6 << 12) | 0x1ff, 4)),
+      );
       return typeof made === "string" ? made : { ...made, verdict: "drop" };
     },
     extra: [...labelled, packet(eth(), inner4(), ...web()), packet(eth(), vlan({ id: 3 }), inner4(), ...web())],
@@ -199,7 +204,7 @@ export const mplsPrograms: readonly SmallProgram[] = [
       "if ip then { encap ip6 { saddr: 2001:db8::1, daddr: 2001:db8::2 } / udp { sport: 7 } / mpls { label: 99, ttl: 1 } tx }\n",
     expect: (p) => {
       if (!p.ip) return "pass";
-      const content = p.frame.slice(14 + 4 * p.vlan.length);
+      const content = unpadded(p);
       const layers = [ipv6(), udp({ sport: 7, dport: 6635, check: 0 }), entry(99, 1, 1), payload(content)];
       const front = p.frame.slice(0, 14 + 4 * p.vlan.length);
       front.set(be(0x86dd, 2), front.length - 2);
