@@ -61,6 +61,16 @@ static __always_inline int send(struct xdp_md *ctx, __be32 server)
 	if (!from || (void *)(eth + 1) > end)
 		return XDP_DROP;
 	__builtin_memcpy(&copy, eth, sizeof(copy));
+	ip = (void *)(eth + 1);
+	if ((void *)(ip + 1) > end)
+		return XDP_DROP;
+	/* What fills up the frame stays out of the tunnel. */
+	__u32 told = bpf_ntohs(ip->tot_len);
+	__u32 there = end - (void *)ip;
+	__u32 excess = told >= sizeof(*ip) && told < there ? there - told : 0;
+
+	if (excess && bpf_xdp_adjust_tail(ctx, -(int)excess))
+		return XDP_ABORTED;
 	if (bpf_xdp_adjust_head(ctx, -(int)sizeof(*ip)))
 		return XDP_ABORTED;
 	eth = (void *)(long)ctx->data;
