@@ -159,7 +159,8 @@ export function compile(source: SourceFile, options: CompileOptions): CompileRes
     data: data.sections(),
     types: eventTypes(module),
   };
-  const spanOf = (name: string): Span => module.programs.find((p) => p.name === name)?.span ?? fileSpan(source);
+  const placed = [...module.programs, ...module.maps];
+  const spanOf = (name: string): Span => placed.find((one) => one.name === name)?.span ?? fileSpan(source);
   const verdicts =
     options.verify === false ? [] : step("check", null, () => verifyObject(made, spanOf, followed.files));
   for (const { diagnostic } of verdicts) if (diagnostic !== null) ctx.diagnostics.add(diagnostic);

@@ -12,7 +12,7 @@ import { lineAt, tellFault } from "./checker/messages.ts";
 import type { CheckReport, FaultReport } from "./checker/verdict.ts";
 import { linkFaultText } from "./elfwriter/link-fault.ts";
 import { linkOwn } from "./elfwriter/link-own.ts";
-import { tooMuchStack } from "./ir/messages.ts";
+import { badSize, tooMuchStack } from "./ir/messages.ts";
 
 /** A program's verdict. */
 export interface ProgramVerdict {
@@ -26,12 +26,12 @@ export interface ProgramVerdict {
 const LINES_NAMED = 3;
 
 /**
- * Checks the programs of an object of ours. `spanOf` gives a program's place, `files` are the texts its lines are in. Throws an
+ * Checks the programs of an object of ours. `spanOf` gives the place of a program or map, `files` are the texts its lines are in. Throws an
  * InternalError where the kernel would refuse what the compiler should never have made.
  */
 export function verifyObject(
   object: BpfObject,
-  spanOf: (program: string) => Span,
+  spanOf: (name: string) => Span,
   files: readonly SourceFile[],
 ): ProgramVerdict[] {
   const { images, faults } = linkOwn(object);
@@ -39,22 +39,29 @@ export function verifyObject(
   if (fault !== undefined) throw new InternalError(`the object can't be loaded: ${linkFaultText(fault)}`);
   return images.map((image) => {
     const report = checkProgram(image);
-    return { program: image.name, report, diagnostic: diagnosticOf(image, report, spanOf(image.name), files) };
+    return { program: image.name, report, diagnostic: diagnosticOf(image, report, spanOf, files) };
   });
 }
 
 function diagnosticOf(
   image: ProgramImage,
   report: CheckReport,
-  span: Span,
+  spanOf: (name: string) => Span,
   files: readonly SourceFile[],
 ): Diagnostic | null {
+  const span = spanOf(image.name);
   if (report.verdict === "unknown") {
     const why = `not modelled: ${report.unknown.join("; ")}`;
     return noteAt(span, "X0608", `whether the kernel accepts program \`${image.name}\` isn't known`, { notes: [why] });
   }
   if (report.fault === null) return null;
   const { fault } = report.fault;
+  // Sizes are the rules' matter; all else of a map is the compiler's.
+  if (fault.kind === "mapCreation" && fault.why === "tooBig")
+    return badSize(
+      spanOf(fault.map.name),
+      `map \`${fault.map.name}\` is bigger than the kernel makes it: ${fault.map.maxEntries} entries`,
+    );
   switch (fault.kind) {
     case "tooComplex":
     case "tooManyBranches":

@@ -2,6 +2,7 @@
 // rules of a program in order, as conjunctions of what fields may hold; what it doesn't understand it lets be. A lint: gives warnings
 // only. Near linear in the number of rules: earlier rules are found by the fields they compare.
 
+import type { Diagnostic } from "../base/diagnostic.ts";
 import type { Span } from "../base/source.ts";
 import type { Context } from "./context.ts";
 import { HeaderGraph } from "./header-graph.ts";
@@ -26,6 +27,8 @@ const MOST_FIELDS = 5;
 /** Ranges of one comparison, and earlier rules with ranges that are compared one by one. */
 const MOST_RANGES = 256;
 const MOST_COMPARED = 64;
+/** Rules told of; who has more has seen what is the matter. */
+const MOST_TOLD = 100;
 
 /** One way to match: what fields hold, and which headers are there besides theirs. */
 interface Way {
@@ -65,14 +68,21 @@ class Shadows {
   #groups = new Map<string, Group>();
   #graph: HeaderGraph | null = null;
   #fieldCount = 0;
+  #told = 0;
 
   constructor(ctx: Context) {
     this.#ctx = ctx;
     this.#functions = [...ctx.names.values()].flatMap((decl) => (decl.kind === "fnDecl" ? [decl.span] : []));
   }
 
+  #tell(diagnostic: Diagnostic): void {
+    this.#told += 1;
+    this.#ctx.diagnostics.add(diagnostic);
+  }
+
   look(statements: readonly HStmt[]): void {
     for (const statement of statements) {
+      if (this.#told === MOST_TOLD) return;
       if (statement.kind === "if") this.#rule(statement);
       // What fields hold from here on isn't what earlier rules saw.
       if (changesPacket(statement)) this.#groups = new Map();
@@ -85,12 +95,12 @@ class Shadows {
     const { span } = rule.condition;
     const own = !this.#functions.some((f) => f.file === span.file && f.start <= span.start && span.end <= f.end);
     if (own && ways.length > 0) {
-      if (ways.every(isEmpty)) this.#ctx.diagnostics.add(contradicts(span));
+      if (ways.every(isEmpty)) this.#tell(contradicts(span));
       else {
         const by = ways.filter((way) => !isEmpty(way)).map((way) => this.#coverOf(way));
         const first = by[0];
         if (first && by.every((one) => one !== null))
-          this.#ctx.diagnostics.add(neverMatches(span, [...new Set(by.map((one) => one?.span ?? first.span))]));
+          this.#tell(neverMatches(span, [...new Set(by.map((one) => one?.span ?? first.span))]));
       }
     }
     if (!ends(rule.then)) return;

@@ -88,6 +88,7 @@ test.each([
     "X0201",
   ],
   ["the name of a map that holds samples", "set xdpc_sample : u16[4]\nringbuf r[4K]\nsample r\npass", "X0201"],
+  ["more entries than the kernel makes", "set hosts : ipv4[4000000000]\nif ip.saddr in hosts then drop", "X0310"],
   ["a fault in a function that nobody calls", "fn f() { count nosuch }\npass", "X0202"],
   ["a function that nobody calls and that calls itself", "fn f() = f()\npass", "X0205"],
 ])("%s is told", (_, source, code) => {
