@@ -137,6 +137,7 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
       // What the library's function doesn't forward is the stack's.
       const { body } = must(ctx.libraryFunctions.get("forward_packet"), "the library's forwarding");
       if (body.kind === "expr" || !mayRedirect(ctx, span)) return [];
+      noteDevice(ctx, span);
       const verdict = statement.orElse?.verdict ?? "pass";
       return [...checkBlock(ctx, Scope.global, body.block), { kind: "verdict", verdict, span }];
     }
@@ -149,7 +150,6 @@ function checkStatement(ctx: Context, scope: Scope, statement: ast.Stmt): readon
     case "push":
       return checkPush(ctx, scope, statement);
     case "pop":
-      noteDevice(ctx, span);
       return checkPop(ctx, statement);
     case "trim":
       return checkTrim(ctx, scope, statement);
