@@ -7,8 +7,8 @@ import { type Attached, attachedTo, describeAttached, findDevice, openAttached }
 import { ERRNO, errnoText } from "./errno.ts";
 import { DeviceFailure } from "./failure.ts";
 import { closeFd } from "./native.ts";
-import { type Device, setXdp } from "./netlink.ts";
-import { homeNames, homeOf, needBpffs, PIN_ROOT, removeFolder } from "./pins.ts";
+import { allDevices, type Device, setXdp } from "./netlink.ts";
+import { homeNames, homeOf, needBpffs, PIN_ROOT, type PinHome, removeFolder } from "./pins.ts";
 import { needCapabilities, whyNotPermitted } from "./privilege.ts";
 
 /** What detaching did. */
@@ -29,7 +29,9 @@ export function detach(
 ): DetachResult {
   const device = findDeviceOrPins(name, options.folder);
   const there = device === null ? [] : attachedTo(device, options.folder);
-  const home = homeOf(name, options.folder);
+  const named = homeOf(name, options.folder);
+  if (device === null && named !== null) refuseRenamed(name, named);
+  const home = there.find((one) => one.home !== null)?.home ?? named;
   if (there.length > 0 || home !== null) needCapabilities("detach a program", ["CAP_NET_ADMIN"]);
   const others = there.filter((one) => one.home === null);
   const [other] = others;
@@ -46,9 +48,16 @@ export function detach(
   if (device !== null) for (const one of there) takeAway(device, one);
   if (home !== null) {
     removeFolder(home.folder);
-    removeLinks(name, home.folder);
+    removeLinks(home.record?.device ?? name, home.folder);
   }
   return { device: name, detached: there, removed: home?.folder ?? null, left: home?.record?.shared ?? {} };
+}
+
+/** Throws where the program of these pins runs on a device that has got another name: its maps are in use. */
+function refuseRenamed(name: string, { programId }: PinHome): void {
+  const now = allDevices().find((device) => device.xdp.some((one) => one.programId === programId));
+  if (now !== undefined)
+    throw new DeviceFailure("renamed", `${name} is called ${now.name} now`, [`xdpc detach ${now.name}`]);
 }
 
 /** The device; null where it is gone but has left pins. Throws where there is neither. */

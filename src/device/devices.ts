@@ -10,7 +10,7 @@ import { openById, openPin, type ProgramInfo, programInfo } from "./bpf-call.ts"
 import { DeviceFailure } from "./failure.ts";
 import { withFd } from "./native.ts";
 import { allDevices, type Device, type XdpMode } from "./netlink.ts";
-import { homeOf, needBpffs, PIN_ROOT, type PinHome } from "./pins.ts";
+import { allHomes, homeOf, needBpffs, PIN_ROOT, type PinHome } from "./pins.ts";
 
 /** The device called `name`. Throws DeviceFailure with near names. */
 export function findDevice(name: string): Device {
@@ -40,11 +40,16 @@ export function attachedTo(device: Device, folder: string | null = null): readon
   const home = readableHome(device.name, folder);
   const pinned = home?.programId ?? null;
   return device.xdp.map(({ mode, programId }) => {
-    const own = pinned === programId ? home : null;
+    const own = pinned === programId ? home : folder === null ? homeOfProgram(programId) : null;
     const fd = openAttached({ id: programId, home: own });
     const info = fd < 0 ? fd : withFd(fd, programInfo);
     return { mode, id: programId, info: typeof info === "number" ? null : info, home: own };
   });
+}
+
+/** The pins of a program under whatever device's name: a device may have got another since. */
+function homeOfProgram(id: number): PinHome | null {
+  return allHomes().find(({ home }) => home.programId === id)?.home ?? null;
 }
 
 /** A descriptor of an attached program, or an error number: by its pin where it has one, since by id only CAP_SYS_ADMIN may. */

@@ -47,7 +47,12 @@ function homesOf(
   folder: string | null,
 ): readonly { readonly device: string; readonly home: PinHome }[] {
   const home = homeOf(device, folder);
-  return home === null ? [] : [{ device, home }];
+  if (home !== null) return [{ device, home }];
+  // The pins may have the name that the device had when they were made.
+  const found = allDevices().find((one) => one.name === device);
+  return found === undefined
+    ? []
+    : attachedTo(found).flatMap((one) => (one.home === null ? [] : [{ device, home: one.home }]));
 }
 
 function openPinned(home: PinHome, name: string): KernelMap {

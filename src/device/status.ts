@@ -86,7 +86,9 @@ export class StatusReader {
     const devices = allDevices();
     const found = devices.filter((device) => device.xdp.length > 0).map((device) => this.#read(device, null));
     for (const { device, home } of allHomes()) {
-      if (found.some((one) => one.device === device)) continue;
+      const id = home.programId;
+      // Shown already, perhaps under a name that the device has got since.
+      if (found.some((one) => one.device === device || one.programs.some((program) => program.id === id))) continue;
       const index = devices.find((one) => one.name === device)?.index ?? null;
       found.push({ device, index, programs: [], stale: home.folder });
     }

@@ -52,6 +52,23 @@ describeWith("attach and detach", [netnsProblem(), toolProblem("bpftool", "clang
     return (await to.receive(frames.length, undefined, 300)).length;
   }
 
+  test("a device that gets another name takes its pins with it", () => {
+    xdpcOk(far, "attach", rules("moves", "counter web\nif tcp.dport == 80 then { count web drop }\n"), "veth0");
+    far.run("ip", "link", "set", "veth0", "name", "moved");
+    try {
+      const status = xdpcOk(far, "status");
+      expect(status).toMatch(/^moved: xdp_moves/);
+      expect(status).not.toContain("veth0:");
+      expect(xdpcOk(far, "map", "web", "dump", "--dev", "moved")).toBe("0 { packets: 0, bytes: 0 }\n");
+      const refused = xdpcIn(far, "detach", "veth0");
+      expect(refused.status).toBe(2);
+      expect(refused.stderr).toContain("veth0 is called moved now");
+      expect(xdpcOk(far, "detach", "moved")).toContain("its pins below /sys/fs/bpf/xdpc/veth0 are removed");
+    } finally {
+      far.run("ip", "link", "set", "moved", "name", "veth0");
+    }
+  });
+
   test("rules are compiled, attached natively and pinned; detaching takes all that away", async () => {
     const file = rules("drops", "counter web\nif tcp.dport == 80 then { count web drop }\n");
     const text = xdpcOk(far, "attach", file, "veth0");
