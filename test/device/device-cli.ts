@@ -1,16 +1,15 @@
 // The commands on devices as operators run them: the built command line inside a namespace of the test's own, with a BPF file system of its own
 // that vanishes with it. Sees the results from outside, by iproute2 and bpftool, so that no mistake of the commands is shared.
 
-import { existsSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { binPath, projectFolder } from "../support/cli.ts";
+import { builtBin } from "../cli/build.ts";
 import { temporaryFolder } from "../support/compile.ts";
 import type { CommandResult, Netns } from "../support/netns.ts";
 
 /** Runs xdpc in a namespace. */
 export function xdpcIn(netns: Netns, ...words: readonly string[]): CommandResult {
-  if (!existsSync(join(projectFolder, "dist", "device.cjs"))) throw new Error("dist/ is missing: npm run build");
-  return netns.try(binPath, ...words);
+  return netns.try(builtBin(), ...words);
 }
 
 /** Runs xdpc in a namespace and gives what it wrote; throws where it fails. */
