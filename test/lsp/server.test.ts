@@ -229,8 +229,8 @@ describe("imports", () => {
 
 describe("odd documents", () => {
   test("one that was never saved", async () => {
-    const editor = editorHere(new Map([["file:///work/common.xdp", "fn f() = ip\n"]]));
-    await editor.start({}, { workspaceFolders: [{ uri: "file:///work", name: "work" }] });
+    const editor = editorHere(new Map([["file:///rules/common.xdp", "fn f() = ip\n"]]));
+    await editor.start({}, { workspaceFolders: [{ uri: "file:///rules", name: "rules" }] });
     const uri = "untitled:Untitled-1";
     await editor.open(uri, 'import "common.xdp"\nif f() then drop\n');
     expect(await editor.diagnostics(uri, 1)).toEqual([]);
