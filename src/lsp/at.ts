@@ -6,6 +6,7 @@ import type { Span } from "../base/source.ts";
 import type { Proven } from "../ir/facts.ts";
 import { Scope } from "../ir/scope.ts";
 import type * as ast from "../parser/ast.ts";
+import { blocksOf, isStatement } from "./statement-at.ts";
 
 /** What is in force at a place. */
 export interface InForce {
@@ -26,10 +27,6 @@ export function inForceAt(analysis: Analysis, offset: number): InForce {
 
 function nothing(): InForce {
   return { scope: Scope.global, proven: null };
-}
-
-function isStatement(item: ast.Decl | ast.Stmt): item is ast.Stmt {
-  return item.kind === "error" || !item.kind.endsWith("Decl");
 }
 
 function holds(span: Span, offset: number): boolean {
@@ -58,17 +55,4 @@ function inList(analysis: Analysis, statements: readonly ast.Stmt[], offset: num
     at = { scope: scopes?.after ?? at.scope, proven: facts.provenAfter(statement.span) ?? at.proven };
   }
   return at;
-}
-
-function blocksOf(statement: ast.Stmt): readonly ast.BlockBody[] {
-  switch (statement.kind) {
-    case "if":
-      return statement.else === null ? [statement.then] : [statement.then, statement.else];
-    case "switch":
-      return [...statement.arms.map((arm) => arm.body), ...(statement.else === null ? [] : [statement.else])];
-    case "for":
-      return [statement.body];
-    default:
-      return [];
-  }
 }

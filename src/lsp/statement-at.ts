@@ -44,7 +44,8 @@ function listOf({ statements, braces }: ast.BlockBody): { statements: readonly a
   return { statements, bare: !braces };
 }
 
-function isStatement(item: ast.Decl | ast.Stmt): item is ast.Stmt {
+/** Whether an item of a file is a statement, also one that couldn't be parsed. */
+export function isStatement(item: ast.Decl | ast.Stmt): item is ast.Stmt {
   return !item.kind.endsWith("Decl");
 }
 
@@ -52,7 +53,8 @@ function holds(outer: Span, inner: Span): boolean {
   return outer.start <= inner.start && inner.end <= outer.end;
 }
 
-function blocksOf(statement: ast.Stmt): readonly ast.BlockBody[] {
+/** The blocks right inside a statement. */
+export function blocksOf(statement: ast.Stmt): readonly ast.BlockBody[] {
   switch (statement.kind) {
     case "if":
       return statement.else === null ? [statement.then] : [statement.then, statement.else];
