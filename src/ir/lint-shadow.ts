@@ -215,7 +215,8 @@ function comparedField(condition: HCond): (Held & { readonly field: Field }) | n
     }
     case "inSet": {
       const { set, negated, value } = condition;
-      if (set.kind !== "ranges") return null;
+      // An empty set has been told of where it is declared, and may be filled before the next build.
+      if (set.kind !== "ranges" || set.ranges.length === 0) return null;
       return heldBy(value, (max) => (negated ? complement(set.ranges, max) : set.ranges));
     }
     case "truth":
