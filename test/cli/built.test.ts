@@ -59,12 +59,11 @@ function start(
 describe("with and without a snapshot", () => {
   test.each(EXAMPLES)("%s becomes the same bytes", (name) => {
     const example = path.join(projectRoot, "examples", name);
-    for (const words of [[], ["--emit", "asm"]]) {
-      const fast = runBuilt([example, ...words, "-o", "-"]);
-      const again = runBuilt([example, ...words, "-o", "-"]);
-      const plain = runBuilt([example, ...words, "-o", "-"], { env: { XDPC_NO_SNAPSHOT: "1" } });
-      expect(fast.stderr.equals(plain.stderr)).toBe(true);
-      expect(fast.stderr.toString()).not.toMatch(/warning\[|error\[/);
+    for (const words of [[], ["-O0"], ["--cpu", "v1"], ["--emit", "asm"]]) {
+      const fast = runBuilt([example, "-Wno-veth-peer", ...words, "-o", "-"]);
+      const again = runBuilt([example, "-Wno-veth-peer", ...words, "-o", "-"]);
+      const plain = runBuilt([example, "-Wno-veth-peer", ...words, "-o", "-"], { env: { XDPC_NO_SNAPSHOT: "1" } });
+      expect(fast.stderr.toString()).toBe("");
       expect(fast.status).toBe(0);
       expect(fast.stdout.equals(plain.stdout)).toBe(true);
       expect(fast.stdout.equals(again.stdout)).toBe(true);

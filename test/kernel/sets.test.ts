@@ -13,7 +13,7 @@ import { describeWith, kernelProblem } from "../support/requirements.ts";
 import { type Part, type SetCase, setCases } from "./set-cases.ts";
 
 /** Probes of one compilation of a set. */
-const PROBES = 4000;
+const PROBES = 6000;
 const QUICK_PROBES = 600;
 /** The most instructions the verifier may go through. */
 const MOST_VERIFIED = 20_000;

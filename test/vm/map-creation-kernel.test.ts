@@ -45,9 +45,11 @@ describeWith("maps that can be made", [kernelProblem()], () => {
     const inner = row.ofMaps ? madeMap(createRaw(template, 8)) : null;
     const sizes = fc.constantFrom(0, 1, 3, 4, 5, 8, 12, 260, 261);
     // Mostly what the kind wants, so that one thing at a time is wrong.
-    const keyBytes = fc.oneof(fc.constantFrom(row.key === "lpm" ? 8 : row.key === "none" ? 0 : 4), sizes);
+    const rightKey = row.key === "lpm" ? 8 : row.key === "none" ? 0 : 4;
+    const rightValue = row.valueSizes[0]?.bytes ?? (row.value === "none" ? 0 : 8);
+    const keyBytes = fc.oneof(fc.constantFrom(rightKey), sizes);
     const valueBytes = fc.oneof(
-      fc.constantFrom(row.valueSizes[0]?.bytes ?? (row.value === "none" ? 0 : 8)),
+      fc.constantFrom(rightValue),
       fc.oneof(sizes, fc.constantFrom(32761, 32768, 32769, 1 << 22, (1 << 22) + 1)),
     );
     const maxEntries = fc.constantFrom(0, 1, 2, 1000, 4096, 5000, 8192, 8193);
@@ -85,11 +87,17 @@ describeWith("maps that can be made", [kernelProblem()], () => {
         }
         expect("errno" in our ? our.errno : 0, "errno" in our ? our.reason : "made").toBe(kernel);
       }),
-      runs(80),
+      // One that can be made and one that can't come first: what is drawn may be all of one sort for a kind that is choosy.
+      {
+        ...runs(80),
+        examples: [
+          [rightKey, rightValue, kind === "ringbuf" ? 4096 : 1, 0],
+          kind === "perf_event_array" ? [3, rightValue, 1, 0] : [rightKey, rightValue, 0, 0],
+        ],
+      },
     );
     inner?.close();
-    // What is drawn may be all of one sort for a kind that the kernel hardly takes.
-    expect(made + refused).toBeGreaterThan(0);
+    expect(Math.min(made, refused)).toBeGreaterThan(0);
   });
 });
 
